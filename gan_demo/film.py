@@ -1,0 +1,73 @@
+"""Pictures from uint8 frames: grids, and the sprite sheet that a browser scrubs. NumPy and Pillow only."""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image
+
+TILES = 16
+MAX_SIDE = 4096  # pixels: what every browser's canvas and texture can hold
+QUALITY = 80
+
+
+def grid(tiles: np.ndarray, columns: int) -> np.ndarray:
+    """Lay tiles (N, H, W, C) out in rows of `columns`, black where the last row ends early: (rows*H, columns*W, C)."""
+    count, height, width, channels = tiles.shape
+    rows = -(-count // columns)
+    padded = np.zeros((rows * columns, height, width, channels), np.uint8)
+    padded[:count] = tiles
+    return (
+        padded.reshape(rows, columns, height, width, channels)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(rows * height, columns * width, channels)
+    )
+
+
+def picture(pixels: np.ndarray) -> Image.Image:
+    """A Pillow image of (H, W, 1) or (H, W, 3) pixels."""
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+
+
+def encode(pixels: np.ndarray, kind: str) -> bytes:
+    """Pixels (H, W, C) as the bytes of a PNG (lossless) or WebP (quality 80) file."""
+    buffer = io.BytesIO()
+    picture(pixels).save(buffer, kind, **({"quality": QUALITY, "method": 2} if kind == "WEBP" else {}))
+    return buffer.getvalue()
+
+
+def square(count: int) -> int:
+    """Columns that make a grid of `count` as square as can be, never taller than wide."""
+    return max(1, math.ceil(math.sqrt(count)))
+
+
+def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[str, int]]:
+    """Encode a film (steps, N, H, W, C) as one WebP sprite sheet and the numbers that cut it up again.
+
+    Each frame is a grid of its N tiles; the frames stand in rows. Returns the file and
+    {frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height}, in pixels.
+    Tiles are left out from the end where the sheet would be wider or higher than MAX_SIDE.
+    """
+    steps, count, height, width, _ = frames.shape
+    while count > 1:
+        tile_columns = min(columns or square(count), count)
+        frame_width, frame_height = tile_columns * width, -(-count // tile_columns) * height
+        frame_columns = max(1, min(steps, round(math.sqrt(steps * frame_height / frame_width))))
+        if max(frame_columns * frame_width, -(-steps // frame_columns) * frame_height) <= MAX_SIDE:
+            break
+        count = min(count - 1, (tile_columns - 1) ** 2 or 1)
+    else:
+        tile_columns, frame_width, frame_height = 1, width, height
+        frame_columns = square(steps)
+    pictures = np.stack([grid(frame[:count], tile_columns) for frame in frames])
+    layout = {
+        "frames": steps,
+        "frame_columns": frame_columns,
+        "frame_width": frame_width,
+        "frame_height": frame_height,
+        "tiles": count,
+        "tile_columns": tile_columns,
+        "tile_width": width,
+        "tile_height": height,
+    }
+    return encode(grid(pictures, frame_columns), "WEBP"), layout

@@ -1,0 +1,92 @@
+"""The networks, one file a family. Every generator takes (latents, class weights), every discriminator (images, class weights).
+
+Images are float (N, C, H, W) in [-1, 1]; latents float (N, latent_size); class weights float (N, classes), one-hot or a
+mix of one-hots, or None where the run has no classes.
+"""
+
+from importlib import import_module
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import Recipe
+
+FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan")
+
+
+class Verdict(NamedTuple):
+    """What a discriminator says of N images: logits, no sigmoid or softmax applied."""
+
+    source: torch.Tensor  # (N,) above 0 means real
+    classes: torch.Tensor | None = None  # (N, classes) from an auxiliary classifier, or None
+
+
+def build(recipe: Recipe, classes: int) -> tuple[nn.Module, nn.Module]:
+    """Build the (generator, discriminator) of a recipe; `classes` is 0 for an unconditional run.
+
+    Weights are drawn from torch's global generator. Raises GanDemoError where the recipe's sizes fit no such network.
+    """
+    return build_generator(recipe, classes), build_discriminator(recipe, classes)
+
+
+def build_generator(recipe: Recipe, classes: int) -> nn.Module:
+    """The generator alone: all that the player needs."""
+    return _family(recipe).Generator(recipe, classes)
+
+
+def build_discriminator(recipe: Recipe, classes: int) -> nn.Module:
+    """The discriminator alone."""
+    return _family(recipe).Discriminator(recipe, classes)
+
+
+def _family(recipe: Recipe):
+    if recipe.network not in FAMILIES:
+        raise GanDemoError(f"no network is called {recipe.network[:60]!r}: choose one of {', '.join(FAMILIES)}")
+    return import_module(f"gan_demo.networks.{recipe.network}")
+
+
+def normal_init(module: nn.Module) -> None:
+    """Weights normal with deviation 0.02, batch norm scales around 1 (arXiv:1511.06434, section 4)."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, 0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1.0, 0.02)
+            nn.init.zeros_(part.bias)
+
+
+def with_classes(z: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
+    """The class weights beside the latent: (N, latent_size + classes)."""
+    return z if classes is None else torch.cat([z, classes.to(z.dtype)], 1)
+
+
+def with_class_planes(x: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
+    """One constant plane a class beside the image's channels: (N, C + classes, H, W)."""
+    if classes is None:
+        return x
+    planes = classes.to(x.dtype)[:, :, None, None].expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, planes], 1)
+
+
+def output_axes(generator: nn.Module) -> dict[str, int]:
+    """Which axis of each weight counts the outputs: 1 for transposed convolutions, 0 elsewhere."""
+    return {
+        f"{name}.weight": int(isinstance(module, nn.ConvTranspose2d))
+        for name, module in generator.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+    }
+
+
+def doublings(recipe: Recipe, start: int) -> int:
+    """How often `start` doubles to reach the recipe's image size; GanDemoError where it does not get there."""
+    times = len(recipe.generator_widths)
+    if start * 2**times != recipe.image_size:
+        raise GanDemoError(
+            f"{recipe.name} cannot make images of {recipe.image_size} pixels: with {times} doublings "
+            f"from {start}x{start} it makes {start * 2**times}; choose that with --image-size"
+        )
+    return times

@@ -1,0 +1,253 @@
+"""The recipes: what to train, as data. Adding a GAN is one entry here, and a network file only when its network is new.
+
+`python -m gan_demo.recipes` prints the table of published facts against what runs (kept in gan_demo/RECIPES.md).
+"""
+
+from dataclasses import dataclass, field
+
+from gan_demo.errors import GanDemoError
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training but the pictures themselves. Sizes in pixels, learning rates a step."""
+
+    name: str
+    title: str
+    dataset: str  # a name of gan_demo.data.DATASETS, or "images" for a person's own
+    image_size: int  # height and width
+    channels: int  # 1 grey, 3 RGB
+    latent_size: int
+    network: str  # a file of gan_demo/networks/
+    generator_widths: tuple[int, ...]
+    discriminator_widths: tuple[int, ...]
+    batch_size: int
+    epochs: int  # published length
+    learning_rates: Range  # generator, discriminator
+    betas: Range = (0.5, 0.999)  # Adam, both networks
+    conditional: bool = False
+    loss: str = "bce"  # a name of gan_demo.losses.LOSSES
+    real_labels: Range = (1.0, 1.0)  # what the discriminator calls real: drawn evenly from low to high for each image
+    fake_labels: Range = (0.0, 0.0)
+    generator_labels: Range = (1.0, 1.0)  # what the generator wants its images to be called
+    adversarial_weight: float = 1.0  # scale of the discriminator's real + fake loss
+    class_weight: float = 0.0  # scale of the auxiliary classifier's loss, in both networks
+    discriminator_steps: int = 1  # k: discriminator updates for each generator update
+    generator_dropout: float = 0.0
+    discriminator_dropout: float = 0.0
+    batch_norm_momentum: float = 0.1  # weight of the newest batch in the running statistics
+    ema: float = 0.999  # decay of the generator's moving average a step; 0 keeps the raw generator
+    facts: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)  # (what, published, what runs)
+
+
+# What a run's config.json records under "hyperparameters"; the rest has a key of its own there.
+HYPERPARAMETERS = tuple(
+    name
+    for name in Recipe.__dataclass_fields__
+    if name not in ("name", "title", "dataset", "image_size", "channels", "latent_size", "facts")
+)
+
+EMA_FACT = ("moving average", "none", "decay 0.999, warmed up; `--ema 0` keeps the raw generator as published")
+DCGAN_MNIST_FACTS = (
+    ("latent", "16, normal", "the same"),
+    ("generator", "linear 256x7x7, 5x5 conv 128, 4x4 stride-2 transposed conv 64 and 1; batch norm, leaky ReLU, tanh",
+     "the same; leaky slope 0.2, no bias before a batch norm"),
+    ("discriminator", "5x5 stride-2 conv 64 and 128, leaky ReLU, dropout 0.3, linear, sigmoid",
+     "the same; the sigmoid lives in the loss (BCE with logits, the same number without overflow)"),
+    ("loss", "BCE; discriminator (real + fake) / 2", "the same"),
+    ("optimiser", "Adam, discriminator 1e-3, generator 2e-4, betas (0.5, 0.999)", "the same"),
+    ("batch, length", "32, 100 epochs", "the same"),
+    ("weights at the start", "not said", "normal 0.02 (arXiv:1511.06434, section 4): what a DCGAN was tuned for"),
+    EMA_FACT,
+)  # fmt: skip
+CONDITIONING_FACT = (
+    "class", "the author's open exercise",
+    "one-hot beside the latent, one-hot planes beside the image (arXiv:1411.1784, section 3.2)",
+)  # fmt: skip
+
+DCGAN_MNIST = Recipe(
+    name="dcgan-mnist",
+    title="DCGAN on MNIST",
+    dataset="mnist",
+    image_size=28,
+    channels=1,
+    latent_size=16,
+    network="dcgan_small",
+    generator_widths=(256, 128, 64),
+    discriminator_widths=(64, 128),
+    batch_size=32,
+    epochs=100,
+    learning_rates=(2e-4, 1e-3),
+    adversarial_weight=0.5,
+    discriminator_dropout=0.3,
+    facts=DCGAN_MNIST_FACTS,
+)
+
+
+def _conditional(name: str, title: str, dataset: str) -> Recipe:
+    from dataclasses import replace
+
+    facts = (CONDITIONING_FACT, *DCGAN_MNIST_FACTS)
+    return replace(DCGAN_MNIST, name=name, title=title, dataset=dataset, conditional=True, facts=facts)
+
+
+MLP_FASHION = Recipe(
+    name="mlp-fashion",
+    title="MLP GAN on Fashion-MNIST",
+    dataset="fashion-mnist",
+    image_size=28,
+    channels=1,
+    latent_size=100,
+    network="mlp",
+    generator_widths=(32, 64, 128),
+    discriminator_widths=(128, 64, 32),
+    batch_size=64,
+    epochs=200,
+    learning_rates=(2e-3, 2e-3),
+    betas=(0.9, 0.999),
+    real_labels=(0.9, 0.9),
+    generator_dropout=0.3,
+    discriminator_dropout=0.3,
+    facts=(
+        ("latent", "100 (the course it follows)", "100, normal"),
+        ("generator", "mirror of the discriminator, tanh; sizes not printed; the course: 32-64-128",
+         "100-32-64-128-784, leaky ReLU 0.2, dropout 0.3 as in the mirror, tanh"),
+        ("discriminator", "linear layers, leaky ReLU, logits; the course: 128-64-32, dropout 0.3",
+         "784-128-64-32-1, leaky ReLU 0.2, dropout 0.3"),
+        ("loss", "BCE with logits, real + fake; generator on flipped labels", "the same"),
+        ("real labels", "the course smooths them to 0.9 for the discriminator", "0.9 one-sided"),
+        ("optimiser", "two Adam; the course: 2e-3", "Adam 2e-3, betas (0.9, 0.999): not said, Adam's own"),
+        ("batch, length", "32 to 128, 200 epochs", "64, 200 epochs"),
+        ("weights at the start", "not said", "PyTorch's own for linear layers"),
+        EMA_FACT,
+    ),
+)  # fmt: skip
+
+MLP_MNIST = Recipe(
+    name="mlp-mnist",
+    title="MLP GAN on MNIST",
+    dataset="mnist",
+    image_size=28,
+    channels=1,
+    latent_size=100,
+    network="mlp",
+    generator_widths=(256, 512, 1024),
+    discriminator_widths=(1024, 512, 256),
+    batch_size=64,
+    epochs=100,
+    learning_rates=(2e-4, 2e-4),
+    facts=(
+        ("latent", "100", "100, normal"),
+        ("generator", "100-256-512-1024-784, leaky ReLU 0.2, tanh", "the same"),
+        ("discriminator", "784-1024-512-256-1, leaky ReLU 0.2, sigmoid",
+         "the same; the sigmoid lives in the loss (BCE with logits); no dropout, none is printed"),
+        ("loss", "BCE", "the same"),
+        ("k", "a knob: too small and too large both fail", "1; `--k N` turns it"),
+        ("optimiser", "not said", "Adam 2e-4, betas (0.5, 0.999): the field's usual choice since DCGAN"),
+        ("batch, length", "not said", "64, 100 epochs: the losses are flat by then"),
+        ("weights at the start", "not said", "PyTorch's own for linear layers"),
+        EMA_FACT,
+    ),
+)  # fmt: skip
+
+DCGAN_ANIME = Recipe(
+    name="dcgan-anime",
+    title="DCGAN on anime faces",
+    dataset="anime",
+    image_size=64,
+    channels=3,
+    latent_size=100,
+    network="dcgan",
+    generator_widths=(512, 256, 128, 64),
+    discriminator_widths=(64, 128, 256, 512),
+    batch_size=64,
+    epochs=100,
+    learning_rates=(1.5e-4, 1.5e-4),
+    real_labels=(0.8, 1.0),
+    fake_labels=(0.0, 0.2),
+    generator_labels=(0.8, 1.0),
+    batch_norm_momentum=0.5,
+    facts=(
+        ("latent", "100, normal", "the same"),
+        ("generator", "transposed convolutions from 4x4 doubling to 64x64, channels halving, one more plain "
+         "convolution in the middle, batch norm (momentum 0.5), leaky ReLU, tanh",
+         "512-256-128-64 channels, 4x4 kernels, the plain 3x3 convolution at 32x32, leaky slope 0.2"),
+        ("discriminator", "strided convolutions, one dense sigmoid",
+         "64-128-256-512 channels, 4x4 stride 2, batch norm but on the first, the sigmoid in the loss"),
+        ("labels", "real in [0.8, 1], fake in [0, 0.2], generator towards the noisy real labels", "the same"),
+        ("optimiser", "Adam 1.5e-4, beta1 0.5", "the same, beta2 0.999"),
+        ("batch, length", "not said; pictures every 100 steps", "64, 100 epochs (33,900 steps)"),
+        ("widths", "not said", "512 to 64: the DCGAN paper's, halved once (arXiv:1511.06434, figure 1)"),
+        ("weights at the start", "not said", "normal 0.02 (arXiv:1511.06434, section 4)"),
+        EMA_FACT,
+    ),
+)  # fmt: skip
+
+ACGAN_CIFAR10 = Recipe(
+    name="acgan-cifar10",
+    title="ACGAN on CIFAR-10",
+    dataset="cifar10",
+    image_size=32,
+    channels=3,
+    latent_size=100,
+    network="acgan",
+    generator_widths=(384, 192, 96),
+    discriminator_widths=(16, 32, 64, 128, 256, 512),
+    batch_size=100,
+    epochs=100,
+    learning_rates=(2e-4, 2e-4),
+    conditional=True,
+    class_weight=1.0,
+    discriminator_dropout=0.5,
+    facts=(
+        ("latent", "noise z and a class label c", "100 normal and the class one-hot: 110 in all, as in the paper"),
+        ("generator", "transposed convolutions with ReLU",
+         "linear 384x4x4, 5x5 stride-2 transposed conv 192, 96, 3, batch norm, ReLU, tanh (arXiv:1610.09585, table 2)"),
+        ("discriminator", "convolutions with leaky ReLU; two heads: source (sigmoid), class (softmax)",
+         "3x3 conv 16-32-64-128-256-512, every second of stride 2 from the first on, batch norm but on the first, "
+         "leaky ReLU 0.2, dropout 0.5 (arXiv:1610.09585, table 2); sigmoid and softmax in the loss"),
+        ("loss", "L_S + L_C: both networks maximise L_C, minimax on L_S", "the same; L_C on real and fake alike"),
+        ("optimiser", "Adam 2e-4", "the same, betas (0.5, 0.999) as in the paper"),
+        ("batch, length", "100, 100 epochs", "the same"),
+        ("weights at the start", "not said", "normal 0.02 as in the paper"),
+        EMA_FACT,
+    ),
+)  # fmt: skip
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        MLP_FASHION,
+        MLP_MNIST,
+        DCGAN_ANIME,
+        DCGAN_MNIST,
+        ACGAN_CIFAR10,
+        _conditional("cdcgan-mnist", "Conditional DCGAN on MNIST", "mnist"),
+        _conditional("cdcgan-fashion", "Conditional DCGAN on Fashion-MNIST", "fashion-mnist"),
+    )
+}
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name, or GanDemoError naming those there are."""
+    if name not in RECIPES:
+        raise GanDemoError(f"no recipe is called {name[:60]!r}: choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def facts_table(recipe: Recipe) -> str:
+    """Published fact against what runs, as a Markdown table."""
+    rows = "\n".join(f"| {what} | {published} | {here} |" for what, published, here in recipe.facts)
+    return f"| | published | what runs |\n| --- | --- | --- |\n{rows}"
+
+
+def markdown() -> str:
+    """All recipes against their tutorials: the text of gan_demo/RECIPES.md."""
+    parts = [f"## {recipe.name}: {recipe.title}\n\n{facts_table(recipe)}" for recipe in RECIPES.values()]
+    return "# The recipes: what was published, what runs\n\n" + "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

@@ -1,0 +1,373 @@
+"""The run folder: what training writes, the Hub holds, `checkpoints/` ships and the app opens. No torch here.
+
+Its layout is a public contract (README, "The run folder"); every file is written aside, flushed and renamed, so that a
+process killed at any moment leaves a folder that opens.
+"""
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import HYPERPARAMETERS, RECIPES, Recipe
+
+FORMAT = 1
+SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
+MAX_IMAGE_SIZE = 512
+Weights = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Config:
+    """config.json: what was trained, how, and how far it is."""
+
+    name: str
+    recipe: str
+    dataset: str
+    dataset_images: int
+    classes: list[str] | None  # in order; None for an unconditional run
+    image_shape: list[int]  # H, W, C
+    latent_size: int
+    hyperparameters: dict[str, Any]
+    seed: int
+    length: int  # steps planned
+    steps: int  # steps done
+    seconds: float  # wall time spent training, resumed sessions added up
+    device: str
+    precision: str
+    versions: dict[str, str]
+    format: int = FORMAT
+
+    def as_recipe(self) -> Recipe:
+        """The recipe as it ran, a person's own settings included."""
+        known = RECIPES.get(self.recipe)
+        return Recipe(
+            name=self.recipe,
+            title=known.title if known else self.recipe,
+            dataset=self.dataset,
+            image_size=self.image_shape[0],
+            channels=self.image_shape[2],
+            latent_size=self.latent_size,
+            facts=known.facts if known else (),
+            **self.hyperparameters,
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One entry of snapshots/index.json; `seconds` is training time, `sha256` that of the file."""
+
+    step: int
+    epoch: float
+    images: int
+    seconds: float
+    file: str
+    bytes: int
+    sha256: str
+
+
+# ---------------------------------------------------------------- reading JSON strictly
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind in (int, str, bool, type(None)):
+        return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if origin is tuple:
+        inner = (inner[0],) * len(value) if isinstance(value, list) and inner[-1] is ... else inner
+        return isinstance(value, list) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
+    return any(_fits(value, option) for option in inner)  # a union
+
+
+def _read(kind: type, data: Any, where: str, keys: Iterable[str] | None = None) -> dict[str, Any]:
+    """The values of `data` for the fields of dataclass `kind`, or GanDemoError naming the key that will not do."""
+    hints = get_type_hints(kind)
+    wanted = tuple(keys or hints)
+    if not isinstance(data, dict):
+        raise GanDemoError(f"{where} holds no JSON object: it was not written by train.py, or is damaged")
+    if unknown := sorted(set(data) - set(wanted)):
+        raise GanDemoError(f"{where} has an unknown key {unknown[0][:60]!r}: this version reads {', '.join(wanted)}")
+    for key in wanted:
+        if key not in data:
+            raise GanDemoError(f"{where} lacks the key {key!r}: it was not written by train.py, or is damaged")
+        if not _fits(data[key], hints[key]):
+            raise GanDemoError(f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, which is no {hints[key]}")
+    return {key: tuple(data[key]) if get_origin(hints[key]) is tuple else data[key] for key in wanted}
+
+
+def _load_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise GanDemoError(
+            f"{path.parent} is no run folder ({path.name} is missing): give a folder that train.py wrote"
+        ) from None
+    except OSError as error:
+        raise GanDemoError(f"{path} cannot be read ({error.strerror}): give a folder that train.py wrote") from None
+    except (ValueError, RecursionError):
+        raise GanDemoError(f"{path} is damaged (no valid JSON): fetch or train the run again") from None
+
+
+def read_config(data: Any, where: str) -> Config:
+    """Build a Config from parsed JSON; GanDemoError names the key that cannot be read back."""
+    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
+        raise GanDemoError(f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it")
+    config = Config(**_read(Config, data, where))
+    hyper = _read(Recipe, config.hyperparameters, f"{where}, hyperparameters", HYPERPARAMETERS)
+    config = dataclasses.replace(config, hyperparameters=hyper)
+    _check_ranges(config, where)
+    return config
+
+
+def _check_ranges(config: Config, where: str) -> None:
+    """Refuse sizes that no honest run has, before anything is allocated for them."""
+    hyper = config.hyperparameters
+    shape, widths = config.image_shape, (*hyper["generator_widths"], *hyper["discriminator_widths"])
+    for key, good in {
+        "image_shape": len(shape) == 3 and 4 <= shape[0] == shape[1] <= MAX_IMAGE_SIZE and shape[2] in (1, 3),
+        "latent_size": 1 <= config.latent_size <= 4096,
+        "generator_widths": 1 <= len(widths) <= 32 and all(1 <= width <= 8192 for width in widths),
+        "classes": config.classes is None or 1 <= len(config.classes) <= 1000,
+        "conditional": hyper["conditional"] == (config.classes is not None),
+        "batch_size": 1 <= hyper["batch_size"] <= 2**20,
+        "seed": 0 <= config.seed < 2**63,
+        "length": 0 <= config.steps <= config.length,
+    }.items():
+        if not good:
+            raise GanDemoError(f"{where}: the key {key!r} is out of range: it was not written by train.py")
+
+
+# ---------------------------------------------------------------- weights in 8 bit
+
+
+def quantize(weights: Weights, axes: Mapping[str, int]) -> Weights:
+    """Store each weight named in `axes` as int8 with a float32 scale for each output row; the rest stays as it is.
+
+    `axes[name]` is the axis that counts the outputs. `name.scale` broadcasts against `name`; the error is at most half
+    a step, 1/254 of the row's largest weight.
+    """
+    stored: Weights = {}
+    for name, value in weights.items():
+        if name in axes:
+            others = tuple(axis for axis in range(value.ndim) if axis != axes[name])
+            scale = np.abs(value).max(others, keepdims=True).astype(np.float32) / 127
+            stored[name] = np.rint(value / np.where(scale == 0, 1, scale)).astype(np.int8)
+            stored[f"{name}.scale"] = scale
+        else:
+            stored[name] = value.astype(np.float32)
+    return stored
+
+
+def dequantize(stored: Weights) -> Weights:
+    """The float32 weights of a stored snapshot."""
+    return {
+        name: value * stored[f"{name}.scale"] if value.dtype == np.int8 else value
+        for name, value in stored.items()
+        if not name.endswith(".scale")
+    }
+
+
+def load_weights(data: bytes, where: str) -> Weights:
+    """Read safetensors bytes as stored (8 bit or float32); GanDemoError where they are damaged or not finite."""
+    try:
+        stored = safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise GanDemoError(f"{where} is damaged ({error}): fetch or train the run again") from None
+    for name, value in stored.items():
+        if value.dtype == np.int8 and f"{name}.scale" in stored:
+            continue
+        if value.dtype != np.float32 or not np.isfinite(value).all():
+            raise GanDemoError(f"{where}: the tensor {name[:60]!r} holds numbers that are no finite float32: the run is damaged")
+    return stored
+
+
+# ---------------------------------------------------------------- files
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write aside, flush to the disk, rename: `path` holds the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(aside, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+class Run:
+    """A run folder on the disk. Reading is lazy: `Run(path)` reads config.json and the index of snapshots alone."""
+
+    def __init__(self, path: str | Path):
+        """Open the folder; GanDemoError where it is none, is damaged, or is of a newer format."""
+        self.path = Path(path)
+        self.config = read_config(_load_json(self.path / "config.json"), str(self.path / "config.json"))
+        self.snapshots = self._read_index()
+
+    @classmethod
+    def create(cls, path: str | Path, config: Config) -> "Run":
+        """Make a new run folder; GanDemoError where one is there already or the place cannot be written."""
+        path = Path(path)
+        if (path / "config.json").exists():
+            raise GanDemoError(f"{path} holds a run already: go on with --resume, or choose another folder with --out")
+        run = cls.__new__(cls)
+        run.path, run.snapshots = path, []
+        try:
+            run.write_config(config)
+            run._write_index()
+        except OSError as error:
+            raise GanDemoError(
+                f"{path} cannot be written ({error.strerror}): choose another folder with --out"
+            ) from None
+        return run
+
+    # -- config and index
+
+    def write_config(self, config: Config) -> None:
+        self.config = config
+        write_file(self.path / "config.json", _json(dataclasses.asdict(config)))
+
+    def _read_index(self) -> list[Snapshot]:
+        path = self.path / "snapshots" / "index.json"
+        if not path.exists():
+            return []
+        data = _load_json(path)
+        entries = data.get("snapshots") if isinstance(data, dict) else None
+        if not isinstance(entries, list):
+            raise GanDemoError(f"{path} lists no snapshots: fetch or train the run again")
+        found = [Snapshot(**_read(Snapshot, entry, str(path))) for entry in entries]
+        for snapshot in found:
+            match = SNAPSHOT_NAME.fullmatch(snapshot.file)
+            if not match or int(match[1]) != snapshot.step:
+                raise GanDemoError(f"{path}: {snapshot.file[:60]!r} is no snapshot's name for step {snapshot.step}")
+        if any(before.step >= after.step for before, after in zip(found, found[1:], strict=False)):
+            raise GanDemoError(f"{path}: the steps are not in order: fetch or train the run again")
+        return found
+
+    def _write_index(self) -> None:
+        entries = [dataclasses.asdict(snapshot) for snapshot in self.snapshots]
+        write_file(self.path / "snapshots" / "index.json", _json({"format": FORMAT, "snapshots": entries}))
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of the snapshots, ascending."""
+        return [snapshot.step for snapshot in self.snapshots]
+
+    @property
+    def revision(self) -> str:
+        """A short name for what the folder holds now: changes with any snapshot's content."""
+        parts = [self.config.name, *(snapshot.sha256 for snapshot in self.snapshots)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    # -- weights
+
+    def add_snapshot(self, stored: Weights, step: int, epoch: float, images: int, seconds: float) -> None:
+        """Write a snapshot, then the index that names it. A snapshot of the same or a later step is replaced."""
+        metadata = {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
+        data = safetensors.numpy.save(stored, metadata)
+        file = f"step-{step:08d}.safetensors"
+        write_file(self.path / "snapshots" / file, data)
+        digest = hashlib.sha256(data).hexdigest()
+        self.snapshots = [kept for kept in self.snapshots if kept.step < step]
+        self.snapshots.append(Snapshot(step, round(epoch, 4), images, round(seconds, 2), file, len(data), digest))
+        self._write_index()
+
+    def read_snapshot(self, step: int) -> Weights:
+        """The stored weights of the snapshot at exactly that step, checked against the index."""
+        snapshot = next(entry for entry in self.snapshots if entry.step == step)
+        path = self.path / "snapshots" / snapshot.file
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise GanDemoError(f"{path} cannot be read ({error.strerror}): fetch or train the run again") from None
+        if hashlib.sha256(data).hexdigest() != snapshot.sha256:
+            raise GanDemoError(f"{path} is damaged (its sha256 is not the index's): fetch or train the run again")
+        return load_weights(data, str(path))
+
+    def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:
+        """Write the float32 weights of both networks at the last step."""
+        metadata = {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
+        write_file(self.path / "model.safetensors", safetensors.numpy.save(generator, metadata))
+        write_file(self.path / "discriminator.safetensors", safetensors.numpy.save(discriminator, metadata))
+
+    # -- history, metrics, pictures
+
+    def append_history(self, row: Mapping[str, float]) -> None:
+        """Add a logged step to history.csv. A torn last line, left by a kill, is passed over when read."""
+        path = self.path / "history.csv"
+        new = not path.exists()
+        with open(path, "a", newline="") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" if key != "step" else int(value) for key, value in row.items()})
+
+    def read_history(self) -> list[dict[str, float]]:
+        """The logged steps, ascending: a dict of numbers each, empty where nothing was logged yet."""
+        path = self.path / "history.csv"
+        if not path.exists():
+            return []
+        rows: list[dict[str, float]] = []
+        for row in csv.DictReader(io.StringIO(path.read_text(errors="replace"))):
+            try:
+                numbers = {key: float(value) for key, value in row.items()}
+            except (TypeError, ValueError):  # a torn line
+                continue
+            if all(map(math.isfinite, numbers.values())) and "step" in numbers:
+                rows.append(numbers)
+        return rows
+
+    def rewind(self, step: int) -> None:
+        """Forget what was written after `step`: a resumed run writes it again."""
+        rows = [row for row in self.read_history() if row["step"] <= step]
+        (self.path / "history.csv").unlink(missing_ok=True)
+        if rows:
+            text = io.StringIO()
+            writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({k: f"{v:.6g}" if k != "step" else int(v) for k, v in row.items()} for row in rows)
+            write_file(self.path / "history.csv", text.getvalue())
+        kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step]
+        if kept != self.snapshots:
+            self.snapshots = kept
+            self._write_index()
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder, such as metrics.json; None where there is none or it is damaged."""
+        try:
+            return _load_json(self.path / name)
+        except GanDemoError:
+            return None
+
+    def write(self, name: str, data: bytes | str | dict[str, Any]) -> None:
+        """Write any other file of the folder (pictures, the film, metrics, the card)."""
+        write_file(self.path / name, _json(data) if isinstance(data, dict) else data)
