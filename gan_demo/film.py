@@ -41,14 +41,13 @@ def square(count: int) -> int:
     return max(1, math.ceil(math.sqrt(count)))
 
 
-def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[str, int]]:
-    """Encode a film (steps, N, H, W, C) as one WebP sprite sheet and the numbers that cut it up again.
+def layout(steps: int, count: int, height: int, width: int, columns: int | None = None) -> dict[str, int]:
+    """How a film of `steps` frames of `count` tiles lies on its sprite sheet, in pixels.
 
-    Each frame is a grid of its N tiles; the frames stand in rows. Returns the file and
-    {frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height}, in pixels.
-    Tiles are left out from the end where the sheet would be wider or higher than MAX_SIDE.
+    Returns {frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height}. Each frame
+    is a grid of its tiles; the frames stand in rows. Tiles are left out from the end where the sheet would be wider or
+    higher than MAX_SIDE.
     """
-    steps, count, height, width, _ = frames.shape
     while count > 1:
         tile_columns = min(columns or square(count), count)
         frame_width, frame_height = tile_columns * width, -(-count // tile_columns) * height
@@ -59,8 +58,7 @@ def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[s
     else:
         tile_columns, frame_width, frame_height = 1, width, height
         frame_columns = square(steps)
-    pictures = np.stack([grid(frame[:count], tile_columns) for frame in frames])
-    layout = {
+    return {
         "frames": steps,
         "frame_columns": frame_columns,
         "frame_width": frame_width,
@@ -70,4 +68,10 @@ def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[s
         "tile_width": width,
         "tile_height": height,
     }
-    return encode(grid(pictures, frame_columns), "WEBP"), layout
+
+
+def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[str, int]]:
+    """Encode a film (steps, N, H, W, C) as one WebP sprite sheet; returns the file and its `layout`."""
+    plan = layout(*frames.shape[:4], columns)
+    pictures = np.stack([grid(frame[: plan["tiles"]], plan["tile_columns"]) for frame in frames])
+    return encode(grid(pictures, plan["frame_columns"]), "WEBP"), plan

@@ -346,8 +346,8 @@ class Run:
                 rows.append(numbers)
         return rows
 
-    def rewind(self, step: int) -> None:
-        """Forget what was written after `step`: a resumed run writes it again."""
+    def rewind(self, step: int, without: int | None = None) -> None:
+        """Forget what was written after `step`, which a resumed run writes again, and the snapshot `without`."""
         rows = [row for row in self.read_history() if row["step"] <= step]
         (self.path / "history.csv").unlink(missing_ok=True)
         if rows:
@@ -356,7 +356,7 @@ class Run:
             writer.writeheader()
             writer.writerows({k: f"{v:.6g}" if k != "step" else int(v) for k, v in row.items()} for row in rows)
             write_file(self.path / "history.csv", text.getvalue())
-        kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step]
+        kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step and snapshot.step != without]
         if kept != self.snapshots:
             self.snapshots = kept
             self._write_index()

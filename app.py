@@ -1,0 +1,43 @@
+"""Open trained GANs in the browser: `python app.py [--runs SOURCE ...]`."""
+
+import argparse
+import os
+import sys
+
+from gan_demo.errors import GanDemoError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Open the runs and serve the page until Ctrl+C; the exit status is 2 where that cannot be done."""
+    on_a_space = "SPACE_ID" in os.environ
+    parser = argparse.ArgumentParser(description="Replay trained GANs in the browser, snapshot by snapshot.")
+    parser.add_argument(
+        "--runs",
+        nargs="+",
+        metavar="SOURCE",
+        help="run folders, or folders of them (default: the environment variable GAN_DEMO_RUNS, else checkpoints/)",
+    )
+    parser.add_argument(
+        "--host", default="0.0.0.0" if on_a_space else "127.0.0.1", help="address to serve at (default: %(default)s)"
+    )
+    parser.add_argument("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
+    parser.add_argument("--share", action="store_true", help="also make a public link through Gradio's servers")
+    options = parser.parse_args(arguments)
+    try:
+        from gan_demo.ui.page import serve
+
+        serve(options.runs or default_sources(), options.host, options.port, options.share)
+    except GanDemoError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def default_sources() -> list[str]:
+    """The runs of GAN_DEMO_RUNS, comma-separated; where it is unset, those that ship with the code."""
+    named = [source.strip() for source in os.environ.get("GAN_DEMO_RUNS", "").split(",")]
+    return [source for source in named if source] or [os.path.join(os.path.dirname(__file__), "checkpoints")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

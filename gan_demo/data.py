@@ -1,0 +1,248 @@
+"""Real images: a published data set, or anyone's own folder or zip, as one uint8 array."""
+
+import os
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import Recipe
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
+NAMED = 10  # unreadable files named one by one
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published data set: where it lies under the data folder, and what its pages say."""
+
+    title: str
+    folders: tuple[str, ...]  # any of these under --data holds it
+    torchvision: str | None  # the class that reads and downloads it
+    classes: tuple[str, ...]
+    licence: str
+
+
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+DATASETS = {
+    "mnist": Dataset("MNIST", ("MNIST/raw",), "MNIST", DIGITS, "none stated (Y. LeCun, C. Cortes, C. J. C. Burges)"),
+    "fashion-mnist": Dataset("Fashion-MNIST", ("FashionMNIST/raw",), "FashionMNIST", CLOTHES, "MIT (Zalando SE)"),
+    "cifar10": Dataset(
+        "CIFAR-10", ("cifar-10-batches-py", "cifar10"), "CIFAR10", CIFAR10, "none stated (A. Krizhevsky, 2009)"
+    ),
+    "anime": Dataset(
+        "Anime faces",
+        ("anime",),
+        None,
+        (),
+        "educational purposes only (Anime-Face-Dataset); the rights stay with the artists and publishers",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set in memory."""
+
+    pixels: np.ndarray  # uint8 (N, C, H, W)
+    labels: np.ndarray | None  # int64 (N,), or None where there are no classes
+    classes: list[str]  # in order of the labels; empty where there are none
+    name: str
+
+
+def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple[Images, Recipe]:
+    """Read the recipe's images, and return them with the recipe fitted to them (channels, data set).
+
+    `path` is a data folder that holds the recipe's data set or will (it is downloaded by torchvision where absent), or
+    a folder or zip of pictures, with class folders or without. `train=False` reads the published test split.
+    Raises GanDemoError where nothing can be read or downloaded, or the pictures do not suit the recipe.
+    """
+    path = Path(path).expanduser()
+    dataset = DATASETS.get(recipe.dataset)
+    found = next((path / folder for folder in dataset.folders if (path / folder).is_dir()), None) if dataset else None
+    if dataset is None or (found is None and _holds_pictures(path)):
+        images = read_pictures(path, recipe.image_size)
+        recipe = replace(recipe, dataset="images", channels=images.pixels.shape[1])
+    elif dataset.torchvision and (found is None or found.name not in ("cifar10", "anime")):
+        images = _torchvision(dataset, path, recipe, found is None, train)
+    elif found is None:
+        raise GanDemoError(
+            f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into {path / dataset.folders[0]}, "
+            "or give a folder or zip of your own with --data"
+        )
+    else:
+        images = read_pictures(found, recipe.image_size, recipe.channels)
+        images = replace(images, name=recipe.dataset)
+    _check(images, recipe, path)
+    return images, recipe
+
+
+def _check(images: Images, recipe: Recipe, path: Path) -> None:
+    if len(images.pixels) < recipe.batch_size:
+        raise GanDemoError(
+            f"{path} has {len(images.pixels)} readable pictures, fewer than one batch of {recipe.batch_size}: "
+            "add pictures, or choose a smaller --batch-size"
+        )
+    if recipe.conditional and images.labels is None:
+        raise GanDemoError(
+            f"{recipe.name} needs classes and {path} has no class folders: make one folder a class, "
+            "or choose a recipe without classes"
+        )
+
+
+def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, train: bool) -> Images:
+    """A data set through torchvision, which unpacks what lies there and downloads what does not."""
+    import torchvision
+
+    assert dataset.torchvision
+    reader = getattr(torchvision.datasets, dataset.torchvision)
+    if download:
+        print(f"{dataset.title} is not in {path}: downloading it", file=sys.stderr)
+    try:
+        try:
+            read = reader(str(path), train=train, download=False)
+        except RuntimeError:  # not there, or still packed
+            read = reader(str(path), train=train, download=True)
+        pixels, labels = np.asarray(read.data), np.asarray(read.targets, np.int64)
+        if len(pixels) != len(labels) or not len(pixels):
+            raise ValueError(f"{len(pixels)} images but {len(labels)} labels")
+    except Exception as error:  # torchvision and urllib raise many kinds; each means the same here
+        if download:
+            _remove_empty(path / dataset.folders[0])
+            raise GanDemoError(
+                f"{dataset.title} is not in {path} and could not be downloaded ({_reason(error)}): "
+                f"check the network, or give the folder that holds {dataset.folders[0]} with --data"
+            ) from None
+        raise GanDemoError(
+            f"{dataset.title} in {path} is damaged ({_reason(error)}): delete {path / dataset.folders[0]} to download it anew"
+        ) from None
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
+    pixels = _resize_all(pixels, recipe.image_size)
+    return Images(np.ascontiguousarray(pixels), labels, list(dataset.classes), recipe.dataset)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(". ") or type(error).__name__
+
+
+def _remove_empty(folder: Path) -> None:
+    """Take back the folders that a failed download left empty."""
+    for place in (folder, *folder.parents):
+        try:
+            place.rmdir()
+        except OSError:
+            return
+
+
+def _resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
+    """(N, C, H, W) at the wanted size; pictures that have it already are left alone."""
+    if pixels.shape[2:] == (size, size):
+        return pixels
+    channels = pixels.transpose(0, 2, 3, 1)
+    small = [np.asarray(_fit(Image.fromarray(x.squeeze()), size)).reshape(size, size, -1) for x in channels]
+    return np.stack(small).transpose(0, 3, 1, 2)
+
+
+# ---------------------------------------------------------------- anyone's own pictures
+
+
+def _holds_pictures(path: Path) -> bool:
+    """Whether `path` is a zip, or a folder of pictures or of class folders (and no data folder of known sets)."""
+    if path.is_file():
+        return True
+    if not path.is_dir() or any((path / name).exists() for known in DATASETS.values() for name in known.folders):
+        return False
+    children = sorted(path.iterdir())[:1000]
+    inside = [next(child.iterdir(), None) for child in children if child.is_dir()]
+    return any(child.suffix.lower() in SUFFIXES for child in (*children, *filter(None, inside)))
+
+
+def read_pictures(path: Path, size: int, channels: int | None = None) -> Images:
+    """Decode a folder or zip of pictures, cropped to the centre square and scaled: (N, C, size, size).
+
+    Class folders become the classes in alphabetical order; pictures beside them are then left out. `channels` None
+    takes grey where every picture is grey, else RGB. Unreadable files are named on standard error and skipped.
+    """
+    names, read = _listing(path)
+    classes = sorted({name.split("/")[0] for name in names if "/" in name})
+    if classes:
+        names = [name for name in names if "/" in name]
+    if not names:
+        raise GanDemoError(f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data")
+
+    def decode(name: str) -> np.ndarray | str:
+        try:
+            return _decode(read(name), size)
+        except Exception as error:  # Pillow raises many kinds for damaged files
+            return f"{name}: {_reason(error)}"
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        decoded = list(tqdm(pool.map(decode, names), "decoding", len(names), unit=" images", leave=False, disable=None))
+    bad = [item for item in decoded if isinstance(item, str)]
+    for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):
+        print(f"skipped {line}", file=sys.stderr)
+    good = [(name, item) for name, item in zip(names, decoded, strict=True) if not isinstance(item, str)]
+    if not good:
+        raise GanDemoError(f"none of the {len(names)} pictures in {path} can be read: give other pictures with --data")
+    pixels = np.stack([item for _, item in good])
+    if channels == 1 or (channels is None and (pixels == pixels[..., :1]).all()):
+        pixels = pixels[..., :1]
+    labels = np.array([classes.index(name.split("/")[0]) for name, _ in good], np.int64) if classes else None
+    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, classes, "images")
+
+
+def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
+    """The pictures' names, sorted, `class/file` or `file`, and a function that reads one."""
+    if path.is_file():
+        try:
+            archive = zipfile.ZipFile(path)
+        except zipfile.BadZipFile:
+            raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
+        data = {name: archive.read(name) for name in _zip_names(archive)}  # a ZipFile is not for many threads
+        top = {name.split("/")[0] for name in data}
+        strip = len(top) == 1 and all(name.count("/") >= 1 for name in data)  # one folder that holds it all
+        names = {name.split("/", 1)[1] if strip else name: name for name in data}
+        return sorted(names), lambda name: data[names[name]]
+    if not path.is_dir():
+        raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
+    found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(file.relative_to(path).as_posix() for file in found), lambda name: (path / name).read_bytes()
+
+
+def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
+    for entry in archive.infolist():
+        small = entry.file_size <= 4 * MAX_PIXELS
+        if entry.filename.lower().endswith(SUFFIXES) and "__MACOSX" not in entry.filename and small:
+            yield entry.filename
+
+
+def _decode(data: bytes, size: int) -> np.ndarray:
+    """One picture as uint8 (size, size, 3): turned upright, on white, centre square, scaled."""
+    with Image.open(BytesIO(data)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I") or upright.mode == "F":  # 16 bit and more: Pillow would clip instead of scale
+            values = np.asarray(upright, np.float64)
+            upright = Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8))
+        if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+        return np.asarray(_fit(upright.convert("RGB"), size))
+
+
+def _fit(image: Image.Image, size: int) -> Image.Image:
+    if image.size == (size, size):
+        return image
+    return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)

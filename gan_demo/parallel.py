@@ -1,0 +1,60 @@
+"""Training in several processes, started by torchrun; one process is a world of one."""
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from gan_demo.errors import GanDemoError
+
+
+class World:
+    """The processes that train together. Each holds a share of every batch; the first one writes the run folder."""
+
+    def __init__(self, device: torch.device):
+        """Join the others that torchrun started, if any: NCCL between GPUs, gloo between CPUs."""
+        self.size = int(os.environ.get("WORLD_SIZE", 1))
+        self.rank = int(os.environ.get("RANK", 0))
+        if self.size > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise GanDemoError where the batch cannot be shared evenly."""
+        if batch_size % self.size:
+            raise GanDemoError(
+                f"batch size {batch_size} cannot be shared by {self.size} processes: choose a multiple with --batch-size"
+            )
+
+    def share(self, whole: torch.Tensor) -> torch.Tensor:
+        """This process's rows of a tensor that all processes hold alike."""
+        count = len(whole) // self.size
+        return whole[self.rank * count : (self.rank + 1) * count]
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """Average the module's gradients over all processes whenever it goes backward."""
+        if self.size == 1:
+            return module
+        # Each process normalises its own share of the batch; the first one's running statistics are kept.
+        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+
+    def any(self, flag: bool) -> bool:
+        """Whether any process says so: all must ask at the same step."""
+        return any(self.gather(flag))
+
+    def gather(self, item: Any) -> list[Any]:
+        """What every process holds, in order of rank."""
+        if self.size == 1:
+            return [item]
+        items: list[Any] = [None] * self.size
+        dist.all_gather_object(items, item)
+        return items
+
+    def leave(self) -> None:
+        if self.size > 1:
+            dist.destroy_process_group()

@@ -1,0 +1,489 @@
+"""The training loop: two updates a step, a moving average, a run folder that grows, and an exact resume."""
+
+import errno
+import io
+import platform
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from gan_demo import film, latents
+from gan_demo.data import Images
+from gan_demo.ema import CALIBRATION, MovingAverage
+from gan_demo.errors import GanDemoError
+from gan_demo.losses import LOSSES, Terms
+from gan_demo.networks import build, output_axes
+from gan_demo.parallel import World
+from gan_demo.recipes import HYPERPARAMETERS, Range, Recipe
+from gan_demo.run import Config, Run, Weights, quantize, write_file
+
+LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
+SAVE_SECONDS = 60  # at most this much work is lost by a kill
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run a recipe, beside what it is."""
+
+    out: Path
+    length: int  # steps of the generator
+    snapshots: int = 32
+    seed: int = 0
+    device: torch.device = torch.device("cpu")
+    precision: str = "fp32"  # or "bf16"
+    resume: bool = False
+
+
+def schedule(length: int, count: int) -> list[int]:
+    """The steps that get a snapshot: 0, `length`, and between them ever wider apart, in even ratios past 100 steps.
+
+    `count` at the most; fewer where the length has no more steps.
+    """
+    knee = min(100, max(length, 1))
+    fractions = np.linspace(0, 1, max(count, 2))
+    return sorted({round(knee * ((1 + length / knee) ** fraction - 1)) for fraction in fractions} | {0, length})
+
+
+def batches_per_epoch(images: int, recipe: Recipe) -> int:
+    """Batches of real images in one pass over the data; the last, smaller one is left out."""
+    return max(1, images // recipe.batch_size)
+
+
+def steps_of(epochs: float, images: int, recipe: Recipe) -> int:
+    """Training steps in so many passes; a step takes one real batch for each discriminator update."""
+    return max(1, round(epochs * batches_per_epoch(images, recipe) / recipe.discriminator_steps))
+
+
+class Trainer:
+    """Trains one recipe on one data set into one run folder."""
+
+    def __init__(self, recipe: Recipe, images: Images, options: Options):
+        """Make the networks, or read them back from the folder's state where `options.resume`.
+
+        Raises GanDemoError where the folder holds another run, none to resume, or cannot be written.
+        """
+        self.recipe, self.images, self.options = recipe, images, options
+        self.device = options.device
+        self.world = World(self.device)
+        self.world.check_batch(recipe.batch_size)
+        self.classes = images.classes if recipe.conditional else []
+        self.memory_format = torch.contiguous_format if recipe.network == "mlp" else torch.channels_last
+        self.step, self.seconds, self.stopped_by = 0, 0.0, ""
+        self._make_networks()
+        self._load_data()
+        self.run = self._open_folder()
+        self.schedule = set(schedule(options.length, options.snapshots))
+        self.log_every = max(1, min(100, options.length // LOGS))
+
+    # ---------------------------------------------------------------- making
+
+    def _make_networks(self) -> None:
+        recipe, seed = self.recipe, self.options.seed
+        torch.manual_seed(seed)
+        generator, discriminator = build(recipe, len(self.classes))
+        self.generator = generator.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.discriminator = discriminator.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.average = MovingAverage(self.generator, recipe.ema)
+        fused = self.device.type in ("cpu", "cuda")
+        self.generator_adam, self.discriminator_adam = (
+            torch.optim.Adam(network.parameters(), rate, recipe.betas, fused=fused)
+            for network, rate in zip((self.generator, self.discriminator), recipe.learning_rates, strict=True)
+        )
+        self.loss = LOSSES[recipe.loss]
+        self.wrapped_generator, self.wrapped_discriminator = map(
+            self.world.wrap, (self.generator, self.discriminator)
+        )
+        # Latents, classes and labels come from a generator of their own, the same in every process; dropout from the
+        # global one, which differs between processes.
+        self.random = torch.Generator(self.device).manual_seed(seed)
+        torch.manual_seed(seed + 1 + self.world.rank)
+        self.sums: Terms = {}
+        self.summed = 0
+        self.bad_step = torch.full((), -1, device=self.device)
+
+    def _load_data(self) -> None:
+        self.pixels = torch.from_numpy(self.images.pixels).to(self.device)
+        labels = self.images.labels if self.classes else None
+        self.labels = torch.zeros(len(self.pixels), dtype=torch.int64) if labels is None else torch.from_numpy(labels)
+        self.labels = self.labels.to(self.device)
+        self.order_epoch = -1
+
+    def _open_folder(self) -> Run:
+        options, recipe = self.options, self.recipe
+        if options.resume:
+            run = Run(options.out)
+            self._read_state(run)
+            return run
+        config = Config(
+            name=options.out.resolve().name,
+            recipe=recipe.name,
+            dataset=self.images.name,
+            dataset_images=len(self.images.pixels),
+            classes=self.classes or None,
+            image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
+            latent_size=recipe.latent_size,
+            hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
+            seed=options.seed,
+            length=options.length,
+            steps=0,
+            seconds=0.0,
+            device=describe(self.device),
+            precision=options.precision,
+            versions={"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        )
+        if self.world.first:
+            run = Run.create(options.out, config)
+            run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
+        self.world.gather(None)  # the others wait until it is there
+        return Run(options.out) if not self.world.first else run
+
+    def _some_real(self) -> np.ndarray:
+        """Sixteen real images, one of each class in turn where there are classes: (16, H, W, C)."""
+        order = np.random.Generator(np.random.Philox(self.options.seed)).permutation(len(self.images.pixels))
+        if self.classes and self.images.labels is not None:
+            by_class = [order[self.images.labels[order] == index] for index in range(len(self.classes))]
+            pools = [pool for pool in by_class if len(pool)]
+            order = np.array([pools[i % len(pools)][i // len(pools) % len(pools[i % len(pools)])] for i in range(16)])
+        return self.images.pixels[order[:16]].transpose(0, 2, 3, 1)
+
+    # ---------------------------------------------------------------- one step
+
+    def train_step(self) -> None:
+        """k updates of the discriminator, one of the generator, one of the moving average."""
+        batch = self.step * self.recipe.discriminator_steps
+        for k in range(self.recipe.discriminator_steps):
+            terms = self.train_discriminator(*self._real_batch(batch + k))
+        terms |= self.train_generator()
+        self.step += 1
+        self.average.update(self.step)
+        self._sum(terms)
+
+    def train_discriminator(self, real: torch.Tensor, classes: torch.Tensor) -> Terms:
+        """One update towards telling real images (N, C, H, W) with class indices (N,) from fakes of the same count."""
+        z, fake_classes = self._latents(len(real))
+        with self._autocast():
+            with torch.no_grad():
+                fake = self.generator(z, self._weights(fake_classes))
+            on_real = self.wrapped_discriminator(real, self._weights(classes))
+            on_fake = self.wrapped_discriminator(fake, self._weights(fake_classes))
+        terms = self.loss.discriminator(self.recipe, on_real, on_fake, classes, fake_classes, self._draw)
+        self._descend(self.discriminator_adam, terms)
+        with torch.no_grad():
+            scores = {"real_score": on_real.source, "fake_score": on_fake.source}
+            return terms | {name: torch.sigmoid(logits.float()).mean() for name, logits in scores.items()}
+
+    def train_generator(self) -> Terms:
+        """One update towards fakes that the discriminator takes for real."""
+        z, classes = self._latents(self.recipe.batch_size // self.world.size)
+        self.discriminator.requires_grad_(False)
+        with self._autocast():
+            on_fake = self.discriminator(self.wrapped_generator(z, self._weights(classes)), self._weights(classes))
+        terms = self.loss.generator(self.recipe, on_fake, classes, self._draw)
+        self._descend(self.generator_adam, terms)
+        self.discriminator.requires_grad_(True)
+        return terms
+
+    def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        torch.stack(list(terms.values())).sum().backward()
+        optimizer.step()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
+
+    def _real_batch(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's share of real batch number `batch`: images in [-1, 1] and class indices.
+
+        The order of an epoch follows from the seed and the epoch's number alone, so a resume needs no more than those.
+        """
+        epoch, at = divmod(batch, batches_per_epoch(len(self.pixels), self.recipe))
+        if epoch != self.order_epoch:
+            shuffle = torch.Generator().manual_seed(self.options.seed * 1_000_003 + epoch)
+            self.order = torch.randperm(len(self.pixels), generator=shuffle).to(self.device)
+            self.order_epoch = epoch
+        size = self.recipe.batch_size
+        chosen = self.world.share(self.order[at * size : (at + 1) * size])
+        pixels = self.pixels[chosen].to(memory_format=self.memory_format)
+        return pixels.float().div_(127.5).sub_(1), self.labels[chosen]
+
+    def _latents(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """This process's share of a batch of latents (N, latent_size) and class indices (N,)."""
+        whole = count * self.world.size
+        z = torch.randn(whole, self.recipe.latent_size, generator=self.random, device=self.device)
+        classes = torch.randint(len(self.classes) or 1, (whole,), generator=self.random, device=self.device)
+        return self.world.share(z), self.world.share(classes)
+
+    def _draw(self, bounds: Range, like: torch.Tensor) -> torch.Tensor:
+        low, high = bounds
+        if low == high:
+            return torch.full(like.shape, low, device=like.device)
+        even = torch.rand(len(like) * self.world.size, generator=self.random, device=self.device)
+        return self.world.share(even).mul_(high - low).add_(low)
+
+    def _weights(self, classes: torch.Tensor) -> torch.Tensor | None:
+        """One-hot class weights (N, classes); None for an unconditional run."""
+        if not self.classes:
+            return None
+        return nn.functional.one_hot(classes, len(self.classes)).float()
+
+    # ---------------------------------------------------------------- the loop
+
+    def fit(self) -> None:
+        """Train to the end, or until SIGINT or SIGTERM; either way all that was done is on the disk afterwards.
+
+        Raises GanDemoError where a loss is no longer finite or the disk is full; the folder then opens at its last
+        good snapshot.
+        """
+        self._session, self._before = time.monotonic(), self.seconds
+        try:
+            with self._signals(), self._bar() as bar:
+                if self.step == 0 and not self.run.snapshots:
+                    self._save(snapshot=True)
+                while self.step < self.options.length and not self._stopping():
+                    self.train_step()
+                    bar.update()
+                    if self.step % self.log_every == 0 or self.step == self.options.length:
+                        self._log(bar)
+                    if self.step in self.schedule:
+                        self._save(snapshot=True)
+                    elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
+                        self._save(snapshot=False)
+                if self.stopped_by:
+                    self._save(snapshot=True)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise GanDemoError(
+                f"the disk is full: {self.run.path} is intact up to its last save; free some space and go on with --resume"
+            ) from None
+
+    def _stopping(self) -> bool:
+        if self.world.size == 1:
+            return bool(self.stopped_by)
+        if self.step % self.log_every == 0 and self.world.any(bool(self.stopped_by)):
+            self.stopped_by = self.stopped_by or "another process"
+        return bool(self.stopped_by) and self.step % self.log_every == 0
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the loop after the step at hand; a second one ends the process at once."""
+
+        def stop(number: int, _: object) -> None:
+            self.stopped_by = signal.Signals(number).name
+            signal.signal(number, before[number])
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _bar(self) -> tqdm:
+        return tqdm(
+            desc=self.recipe.name,
+            total=self.options.length,
+            initial=self.step,
+            unit="step",
+            disable=not self.world.first,
+            dynamic_ncols=True,
+            mininterval=0.5,
+        )
+
+    def _sum(self, terms: Terms) -> None:
+        """Add a step's terms up on the device: nothing is read from it between two log lines."""
+        for name, value in terms.items():
+            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach().clone()
+        self.summed += 1
+        fine = torch.stack([value.detach() for value in terms.values()]).isfinite().all() | (self.bad_step >= 0)
+        self.bad_step = torch.where(fine, self.bad_step, self.step)
+
+    def _log(self, bar: tqdm) -> None:
+        self._check_finite()
+        means = {name: float(value) / self.summed for name, value in self.sums.items()}
+        images = self.summed * self.recipe.batch_size * self.recipe.discriminator_steps
+        self.sums, self.summed = {}, 0
+        now = time.monotonic()
+        speed = images / max(now - getattr(self, "_logged", self._session), 1e-9)
+        self._logged = now
+        if self.world.first:
+            self.run.append_history({"step": self.step, **means, "images_per_second": speed})
+        losses = {"D": means["d_real"] + means["d_fake"], "G": means["g"]}
+        bar.set_postfix({**losses, "img/s": f"{speed:,.0f}"}, refresh=False)
+
+    def _check_finite(self) -> None:
+        bad = int(self.bad_step)
+        if bad >= 0:
+            raise GanDemoError(
+                f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came before "
+                f"(last snapshot: step {self.run.steps[-1]}); try --precision fp32, another --seed or a larger --batch-size"
+            )
+
+    # ---------------------------------------------------------------- saving
+
+    def _save(self, snapshot: bool) -> None:
+        """Write a snapshot with all that goes with it, then the state. The state comes last: it vouches for the rest."""
+        self._check_finite()
+        self.seconds = self._before + time.monotonic() - self._session
+        generators = self.world.gather(_random_states(self.device))
+        if self.world.first:
+            if snapshot:
+                self._write_snapshot()
+            self._write_state(generators)
+        self._saved = time.monotonic()
+
+    def _write_snapshot(self) -> None:
+        self.average.calibrate(*self._calibration())
+        averaged, axes = weights_of(self.average.module), output_axes(self.average.module)
+        images = self.step * self.recipe.batch_size * self.recipe.discriminator_steps
+        epoch = self.step * self.recipe.discriminator_steps / batches_per_epoch(len(self.pixels), self.recipe)
+        self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
+        self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
+        self.run.write_model(averaged, weights_of(self.discriminator), self.step)
+        config = replace(self.run.config, steps=self.step, length=self.options.length, seconds=round(self.seconds, 2))
+        self.run.write_config(config)
+
+    @torch.no_grad()
+    def _samples(self) -> np.ndarray:
+        """The fixed latents, those of seeds 0 to 15, as pictures: (16, H, W, C)."""
+        seeds = range(film.TILES)
+        z = torch.from_numpy(latents.latents(seeds, self.recipe.latent_size)).to(self.device)
+        classes = torch.tensor([seed % (len(self.classes) or 1) for seed in seeds], device=self.device)
+        module = self.average.module.eval()
+        pictures = module(z, self._weights(classes)).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        self.generator.train()
+        return pictures.permute(0, 2, 3, 1).cpu().numpy()
+
+    def _calibration(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        fixed = torch.Generator().manual_seed(self.options.seed)
+        z = torch.randn(CALIBRATION, self.recipe.latent_size, generator=fixed).to(self.device)
+        classes = torch.randint(len(self.classes) or 1, (CALIBRATION,), generator=fixed).to(self.device)
+        return z, self._weights(classes)
+
+    def _write_state(self, generators: list[dict[str, torch.Tensor]]) -> None:
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.module.state_dict(),
+            "generator_adam": self.generator_adam.state_dict(),
+            "discriminator_adam": self.discriminator_adam.state_dict(),
+            "random": self.random.get_state(),
+            "global_random": generators,
+            "device": self.device.type,
+            "sums": self.sums,
+            "summed": self.summed,
+            "unscheduled": self.step if self.step not in self.schedule else None,
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_file(self.run.path / "state" / "state.pt", buffer.getvalue())
+
+    def _read_state(self, run: Run) -> None:
+        path = run.path / "state" / "state.pt"
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            self.generator.load_state_dict(state["generator"])
+            self.discriminator.load_state_dict(state["discriminator"])
+            self.average.module.load_state_dict(state["average"])
+            self.generator_adam.load_state_dict(state["generator_adam"])
+            self.discriminator_adam.load_state_dict(state["discriminator_adam"])
+        except FileNotFoundError:
+            raise GanDemoError(
+                f"{run.path} cannot be resumed (state/ is missing; it is never pushed): train anew into another --out"
+            ) from None
+        except Exception as error:  # torch raises many kinds for a damaged or foreign file
+            raise GanDemoError(
+                f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
+            ) from None
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self.summed = state["summed"]
+        if state["device"] == self.device.type and len(state["global_random"]) == self.world.size:
+            self.random.set_state(state["random"])
+            _set_random_states(self.device, state["global_random"][self.world.rank])
+        if self.world.first:
+            run.rewind(self.step, state["unscheduled"])
+
+
+def weights_of(module: nn.Module) -> Weights:
+    """A network's weights as float32 arrays, without the counters of batch norm."""
+    return {
+        name: value.detach().float().cpu().contiguous().numpy()
+        for name, value in module.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+
+
+def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _set_random_states(device: torch.device, states: dict[str, torch.Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def choose_device(name: str) -> torch.device:
+    """auto takes CUDA, then MPS, then the CPU; GanDemoError where the one asked for is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, found in there.items() if found)
+    if not there.get(name):
+        raise GanDemoError(f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}")
+    if name == "cuda":  # one GPU for each process of torchrun
+        import os
+
+        index = int(os.environ.get("LOCAL_RANK", 0))
+        torch.cuda.set_device(index)
+        torch.backends.cudnn.deterministic = True
+        return torch.device("cuda", index)
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device, recipe: Recipe) -> str:
+    """auto takes bf16 for convolutional networks where the hardware computes in it, else fp32."""
+    if name != "auto":
+        return name
+    if recipe.network == "mlp":
+        return "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, such as "cpu, 2 threads"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "48 s", "5 min 12 s", "2 h 3 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+

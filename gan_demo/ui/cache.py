@@ -1,0 +1,50 @@
+"""Made once, kept while there is room: what several visitors ask for is rendered a single time."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+
+class ByteCache:
+    """Files by key, the least recently used dropped once they hold more than `limit` bytes together.
+
+    Two threads that ask for the same key at once make it once; an error reaches both and is not kept.
+    """
+
+    def __init__(self, limit: int):
+        self.limit = limit
+        self.size = 0
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
+        """The bytes under `key`, made now if they are not kept."""
+        with self._lock:
+            if (kept := self._find(key)) is not None:
+                return kept
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            with self._lock:
+                if (kept := self._find(key)) is not None:
+                    return kept
+            try:
+                made = make()
+                self._keep(key, made)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
+            return made
+
+    def _find(self, key: Hashable) -> bytes | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def _keep(self, key: Hashable, made: bytes) -> None:
+        with self._lock:
+            self._kept[key] = made
+            self.size += len(made)
+            while self.size > self.limit:
+                _, dropped = self._kept.popitem(last=False)
+                self.size -= len(dropped)
