@@ -1,5 +1,6 @@
 """The runs that the app knows: listed without torch, played on demand, their pictures kept."""
 
+import contextlib
 import math
 import re
 import threading
@@ -26,17 +27,17 @@ class Library:
         """Open every source: a run folder, or a folder of them.
 
         Raises GanDemoError where a source is neither, or nothing at all could be opened. One damaged run among several
-        is a line of `problems`, (its folder's name, the whole sentence), and stops nothing.
+        is an entry of `problems`, (folder's name, its path, the sentence), and stops nothing.
         """
         self.runs: dict[str, Run] = {}
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[tuple[str, Path, str]] = []
         self._players: dict[str, Player] = {}
         self._opening = threading.Lock()
         self._pictures = ByteCache(CACHE_BYTES)
         for folder in [folder for source in sources for folder in _folders(Path(source))]:
             self._add(folder)
         if not self.runs:
-            raise GanDemoError(self.problems[0][1])
+            raise GanDemoError(self.problems[0][2])
 
     def _add(self, folder: Path) -> None:
         try:
@@ -44,7 +45,7 @@ class Library:
             if not run.snapshots:
                 raise GanDemoError(f"{folder} has no snapshot yet: train it for some steps with train.py --resume")
         except GanDemoError as error:
-            self.problems.append((folder.name, str(error)))
+            self.problems.append((folder.name, folder, str(error)))
             return
         base = key = re.sub(r"[^A-Za-z0-9._-]+", "-", run.config.name).strip(".-")[:80] or "run"
         number = 1
@@ -80,11 +81,8 @@ class Library:
         import torch
 
         torch.set_num_threads(1)  # on two cores shared with the server, a second thread waits more than it works
-        key = next(iter(self.runs))
-        try:
-            self.player(key).generate([0])
-        except GanDemoError as error:
-            self.problems.append((key, str(error)))
+        with contextlib.suppress(GanDemoError):  # a damaged run is told to the visitor who asks for it
+            self.player(next(iter(self.runs))).generate([0])
 
     def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         """A file rendered from a run, made once; `what` names it among the run's files."""

@@ -12,12 +12,12 @@ BLUE = gr.themes.Color(
 
 
 def theme() -> gr.themes.Base:
-    """Lexend on slate, Okabe and Ito's blue as the only accent."""
+    """IBM Plex Sans on slate, Okabe and Ito's blue as the only accent."""
     return gr.themes.Base(
         primary_hue=BLUE,
         neutral_hue=SLATE,
-        font=[LocalFont("Lexend", weights=(400, 600)), "system-ui", "sans-serif"],
-        font_mono=[LocalFont("IBM Plex Mono", weights=(400, 600)), "ui-monospace", "monospace"],
+        font=[LocalFont("IBM Plex Sans", weights=(400, 700)), "system-ui", "sans-serif"],
+        font_mono=[LocalFont("IBM Plex Mono", weights=(400,)), "ui-monospace", "monospace"],
         radius_size=gr.themes.sizes.radius_lg,
     ).set(
         body_background_fill="*neutral_50",

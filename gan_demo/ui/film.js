@@ -1,0 +1,263 @@
+/* A film: one sprite sheet, shown frame by frame on a canvas. Moving through it asks nobody for anything.
+   Runs once for each place that shows a film; `props.kind` says which, and the tab of that kind feeds it. */
+"use strict";
+
+const FRAMES_PER_SECOND = 8;
+const GAP = 0.012; // between two tiles, as a part of the picture's width
+
+const part = (selector) => element.querySelector(selector);
+const section = part(".film");
+const scrub = part(".scrub");
+const seek = part(".seek");
+
+let film = null; // what is on the stage: {sheet, layout, caption(index), ...} as given to show()
+let index = 0;
+let pinned = null;
+let playing = 0; // the animation frame that plays, 0 when still
+let waiting = false; // a draw is due at the next animation frame
+let newestShow = 0;
+
+const last = () => (film ? film.layout.frames - 1 : 0);
+const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
+
+// ---------------------------------------------------------------- painting
+
+function paint(canvas, at) {
+  const { frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height } = film.layout;
+  const context = canvas.getContext("2d");
+  const rows = Math.ceil(tiles / tile_columns);
+  const gap = tiles > 1 ? Math.max(1, Math.round(canvas.width * GAP)) : 0;
+  const left = (at % frame_columns) * frame_width;
+  const top = Math.floor(at / frame_columns) * frame_height;
+  const edge = (tile, count, length) => Math.round((tile * (length + gap)) / count);
+  context.imageSmoothingEnabled = false;
+  for (let tile = 0; tile < tiles; tile++) {
+    const column = tile % tile_columns;
+    const row = Math.floor(tile / tile_columns);
+    const x = edge(column, tile_columns, canvas.width);
+    const y = edge(row, rows, canvas.height);
+    const width = edge(column + 1, tile_columns, canvas.width) - gap - x;
+    const height = edge(row + 1, rows, canvas.height) - gap - y;
+    const from = [left + column * tile_width, top + row * tile_height, tile_width, tile_height];
+    context.drawImage(film.sheet, ...from, x, y, width, height);
+  }
+}
+
+/* Give the canvases as many pixels as the screen shows. */
+function fit() {
+  if (!film) return;
+  const { frame_width, frame_height } = film.layout;
+  section.style.setProperty("--aspect", frame_width / frame_height);
+  for (const canvas of element.querySelectorAll("canvas")) {
+    const width = Math.round(canvas.clientWidth * devicePixelRatio);
+    const height = Math.round((width * frame_height) / frame_width);
+    if (width && (canvas.width !== width || canvas.height !== height)) Object.assign(canvas, { width, height });
+  }
+}
+
+function draw() {
+  waiting = false;
+  if (!film) return;
+  const caption = film.caption(index);
+  const current = part(".current canvas");
+  paint(current, index);
+  current.setAttribute("aria-label", caption.picture);
+  tell(".now", caption.now);
+  tell(".aside", caption.aside);
+  part(".frame").textContent = caption.short;
+  part(".current figcaption").textContent = caption.headline;
+  part(".pinned").hidden = part(".pinhead").hidden = pinned === null;
+  section.classList.toggle("comparing", pinned !== null);
+  if (pinned !== null) {
+    const other = film.caption(pinned);
+    fit();
+    paint(part(".pinned canvas"), pinned);
+    part(".pinned canvas").setAttribute("aria-label", other.picture);
+    part(".pinned figcaption").textContent = other.headline;
+  }
+  scrub.value = index;
+  scrub.setAttribute("aria-valuetext", caption.headline);
+  place(part(".playhead"), index);
+  if (pinned !== null) place(part(".pinhead"), pinned);
+  part(".pin").setAttribute("aria-pressed", pinned !== null && pinned !== 0);
+  part(".ends").setAttribute("aria-pressed", pinned === 0 && index === last());
+}
+
+function tell(place, { headline, facts }) {
+  part(`${place} .headline`).textContent = headline;
+  const list = part(`${place} .facts`);
+  while (list.children.length < facts.length) list.append(document.createElement("li"));
+  [...list.children].forEach((item, i) => (item.textContent = facts[i] ?? ""));
+}
+
+function place(head, at) {
+  head.style.left = `${100 * (last() ? at / last() : 0)}%`;
+}
+
+function redraw() {
+  if (!waiting) requestAnimationFrame(draw);
+  waiting = true;
+}
+
+// ---------------------------------------------------------------- moving
+
+function go(at) {
+  index = inside(at);
+  redraw();
+}
+
+/* A gesture has ended: only now does the rest of the page learn where. */
+function rest() {
+  film?.rested?.(index);
+}
+
+function step(by) {
+  stop();
+  go(index + by);
+  rest();
+}
+
+function stop() {
+  if (!playing) return;
+  cancelAnimationFrame(playing);
+  playing = 0;
+  showPlaying();
+  rest();
+}
+
+function play() {
+  if (!film || !last()) return;
+  let from = index >= last() ? 0 : index;
+  let since = performance.now();
+  let speed = Number(part(".speed").value);
+  const tick = (now) => {
+    if (Number(part(".speed").value) !== speed) {
+      from = index;
+      since = now;
+      speed = Number(part(".speed").value);
+    }
+    const at = from + Math.floor((Math.max(0, now - since) * FRAMES_PER_SECOND * speed) / 1000);
+    const looping = part(".loop").getAttribute("aria-pressed") === "true";
+    const next = looping ? at % film.layout.frames : inside(at);
+    if (next !== index) {
+      index = next;
+      draw();
+    }
+    if (at >= last() && !looping) return stop();
+    playing = requestAnimationFrame(tick);
+  };
+  go(from);
+  playing = requestAnimationFrame(tick);
+  showPlaying();
+}
+
+function showPlaying() {
+  const button = part(".play");
+  button.setAttribute("aria-pressed", Boolean(playing));
+  button.setAttribute("aria-label", playing ? "Pause" : "Play");
+  section.classList.toggle("playing", Boolean(playing));
+}
+
+function pin(at) {
+  pinned = at;
+  redraw();
+}
+
+// ---------------------------------------------------------------- what is shown
+
+/* Put a film on the stage: {url, layout, name, start, caption(index), panels(), ticks, best, rested(index)}.
+   The last good picture stays until the new one is there; of two that load at once the later wins. */
+async function show(next) {
+  const mine = ++newestShow;
+  section.classList.add("loading");
+  try {
+    const sheet = await gan.bitmap(next.url);
+    if (mine !== newestShow) return;
+    if (film?.name !== next.name) {
+      stop();
+      pinned = null;
+    }
+    const first = film === null || film.name !== next.name;
+    film = { ...next, sheet };
+    scrub.max = last();
+    if (first || index > last()) index = inside(next.start());
+    part(".best").hidden = film.best === null || film.best === undefined;
+    scrub.setAttribute("aria-label", film.axis);
+    fit();
+    chart();
+    draw();
+    section.dataset.shown = next.url;
+  } finally {
+    if (mine === newestShow) section.classList.remove("loading");
+  }
+}
+
+function chart() {
+  const gutter = parseFloat(getComputedStyle(section).getPropertyValue("--gutter"));
+  const height = parseFloat(getComputedStyle(section).getPropertyValue("--panel"));
+  gan.curves.draw(part(".curves"), film.panels(), { width: seek.clientWidth, height, gutter });
+  const ticks = film.ticks(Math.max(2, Math.floor(seek.clientWidth / 110)));
+  part(".ticks").replaceChildren(
+    ...ticks.map(([at, text]) => {
+      const tick = Object.assign(document.createElement("span"), { textContent: text });
+      place(tick, at);
+      return tick;
+    }),
+  );
+}
+
+// ---------------------------------------------------------------- hands
+
+scrub.addEventListener("input", () => {
+  const at = Number(scrub.value); // read now: the draw is still to come
+  if (playing) stop();
+  go(at);
+});
+scrub.addEventListener("change", rest);
+
+function seekTo(event) {
+  const box = seek.getBoundingClientRect();
+  go(((event.clientX - box.left) / box.width) * last());
+}
+seek.addEventListener("pointerdown", (event) => {
+  seek.setPointerCapture(event.pointerId);
+  stop();
+  seekTo(event);
+});
+seek.addEventListener("pointermove", (event) => seek.hasPointerCapture(event.pointerId) && seekTo(event));
+seek.addEventListener("lostpointercapture", rest);
+
+const press = (selector, action) => part(selector).addEventListener("click", action);
+press(".play", () => (playing ? stop() : play()));
+press(".back", () => step(-1));
+press(".forth", () => step(1));
+press(".loop", () => part(".loop").setAttribute("aria-pressed", part(".loop").getAttribute("aria-pressed") !== "true"));
+press(".best", () => step(film.best - index));
+press(".pin", () => pin(pinned === null || pinned === 0 ? index : null));
+press(".ends", () => {
+  const on = part(".ends").getAttribute("aria-pressed") === "true";
+  pin(on ? null : 0);
+  if (!on) step(last() - index);
+});
+press(".full", () => (document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen()));
+
+new ResizeObserver(() => {
+  if (!film || !section.clientWidth) return;
+  fit();
+  chart();
+  draw();
+}).observe(section);
+
+gan.films[props.kind]({
+  show,
+  go,
+  step,
+  rest,
+  last,
+  get index() {
+    return index;
+  },
+  toggle: () => part(".play").click(),
+  fullScreen: () => part(".full").click(),
+  visible: () => Boolean(section.clientWidth),
+});

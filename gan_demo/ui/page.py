@@ -1,0 +1,101 @@
+"""The page: one row of inputs that all tabs share, the tabs below it, and the server that shows them."""
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gan_demo.errors import GanDemoError
+from gan_demo.ui import replay
+from gan_demo.ui.library import Library
+from gan_demo.ui.routes import routes
+from gan_demo.ui.theme import theme
+
+HERE = Path(__file__).parent
+SCRIPTS = ("state.js", "pictures.js", "words.js", "curves.js", "replay.js")
+STYLES = ("page.css", "film.css")
+TITLE = "GAN, replayed"
+
+
+def build(library: Library) -> gr.Blocks:
+    """The page over a library of runs. All that a visitor chooses stays in the visitor's browser."""
+    titles = library.titles()
+    first = library.run(next(iter(library.runs)))
+    classes = first.config.classes
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        with gr.Row(elem_id="masthead"):
+            gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
+            model = gr.Dropdown([(titles[key], key) for key in titles], label="Run", elem_id="model", min_width=220)
+            seed = gr.Number(0, label="Seed", precision=0, elem_id="seed", min_width=130)
+            random = gr.Button("Random", elem_id="random", min_width=96)
+            chosen = gr.Dropdown(
+                [("each its own", -1), *((name, index) for index, name in enumerate(classes or ()))],
+                value=-1,
+                label="Class",
+                elem_id="class",
+                visible=classes is not None,
+                min_width=150,
+            )
+        notice = gr.HTML(
+            html_template=(HERE / "notice.html").read_text(encoding="utf-8"),
+            js_on_load="gan.attach((event) => trigger(event)); // it asks for: 'restore'",
+            apply_default_css=False,
+            elem_id="notice",
+        )
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Replay", id="replay"):
+                replay.build()
+
+        model.change(fn=None, inputs=model, js="(value) => gan.input('model', value)")
+        seed.change(fn=None, inputs=seed, js="(value) => gan.input('seed', value)")
+        chosen.change(fn=None, inputs=chosen, js="(value) => gan.input('class', value)")
+        random.click(fn=None, outputs=seed, js="() => gan.randomSeed()")
+        notice.restore(fn=None, outputs=[model, seed, chosen, tabs], js="() => gan.inputs()")
+    return page
+
+
+def head(library: Library) -> str:
+    """What stands in the page's head: the list of runs, the styles and the scripts, in that order."""
+    titles = library.titles()
+    facts = {
+        "runs": [
+            {"key": key, "title": titles[key], "classes": run.config.classes} for key, run in library.runs.items()
+        ],
+        "problems": [
+            f"The run {folder} could not be opened: {sentence.replace(str(path), folder)}"
+            for folder, path, sentence in library.problems
+        ],
+    }
+    data = json.dumps(facts).replace("<", "\\u003c")  # a name must not end the script element
+    parts = [f'<script type="application/json" id="gan-library">{data}</script>']
+    parts += [f"<style>\n{(HERE / name).read_text(encoding='utf-8')}</style>" for name in STYLES]
+    parts += [f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS]
+    return "\n".join(parts)
+
+
+def launch_options(library: Library) -> dict[str, Any]:
+    """How the page wants to be launched, wherever it is served."""
+    return {
+        "theme": theme(),
+        "head": head(library),
+        "app_kwargs": {"routes": routes(library)},
+        "footer_links": ["api", "settings"],
+    }
+
+
+def serve(sources: list[str], host: str, port: int | None, share: bool) -> None:
+    """Open the runs and serve the page until it is interrupted; GanDemoError where that cannot be done."""
+    library = Library(sources)
+    for _, _, sentence in library.problems:
+        print(f"app.py: {sentence}", file=sys.stderr)
+    page = build(library)
+    try:
+        page.launch(server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library))
+    except OSError as error:
+        where = f"port {port}" if port else "any port from 7860 on"
+        raise GanDemoError(f"{host} cannot be served at {where} ({error}): choose another with --port") from None
+    threading.Thread(target=library.warm_up, daemon=True).start()
+    page.block_thread()

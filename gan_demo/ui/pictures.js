@@ -1,0 +1,64 @@
+/* What the page asks the server for: a run's card, and pictures by an address that never changes its meaning. */
+"use strict";
+
+Object.assign(gan, (() => {
+  const ROOT = `${document.baseURI.replace(/[?#].*/, "").replace(/\/[^/]*$/, "")}/gradio_api/film`;
+  const cards = new Map();
+
+  async function answer(url, signal) {
+    let response;
+    try {
+      response = await fetch(url, { signal });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The server does not answer: the page goes on with what it has.");
+    }
+    if (response.ok) return response;
+    const told = await response.json().catch(() => null);
+    throw new Error(told?.error ?? `The server could not make this picture (${response.status}).`);
+  }
+
+  /* Everything about a run but its pictures; fetched once. */
+  function card(key) {
+    if (!cards.has(key)) {
+      const asked = answer(`${ROOT}/${encodeURIComponent(key)}/run.json`).then((response) => response.json());
+      asked.catch(() => cards.delete(key));
+      cards.set(key, asked);
+    }
+    return cards.get(key);
+  }
+
+  function url(card, file, parameters) {
+    const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+    return `${ROOT}/${encodeURIComponent(card.key)}/${card.revision}/${file}?${new URLSearchParams(given)}`;
+  }
+
+  /* Decoded off the main thread, once: scrubbing then only copies pixels. */
+  async function bitmap(address, signal) {
+    return createImageBitmap(await (await answer(address, signal)).blob());
+  }
+
+  /* Runs `work(value)` for the newest value alone: while one runs, later values wait and only the last of them is done. */
+  function newest(work) {
+    let running = false;
+    let waiting = null;
+    return async function next(...values) {
+      if (running) return void (waiting = values);
+      running = true;
+      try {
+        await work(...values);
+      } catch (error) {
+        gan.say(error.message);
+      } finally {
+        running = false;
+        if (waiting) {
+          const values = waiting;
+          waiting = null;
+          next(...values);
+        }
+      }
+    };
+  }
+
+  return { answer, card, url, bitmap, newest };
+})());

@@ -1,0 +1,129 @@
+/* Replay: the film of one seed and its neighbours through every snapshot of the run. */
+"use strict";
+
+gan.films = {};
+
+gan.films.replay = (film) => {
+  gan.replay = film;
+
+  // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
+  const LINES = {
+    d_real: ["D on real", "#e69f00"],
+    d_fake: ["D on generated", "#d55e00"],
+    g: ["G", "#56b4e9"],
+    d_class: ["D, class", "#cc79a7"],
+    g_class: ["G, class", "#009e73"],
+    real_score: ["real images", "#e69f00"],
+    fake_score: ["generated", "#56b4e9"],
+    frechet: ["Fréchet distance", "#009e73"],
+    swd: ["sliced Wasserstein", "#009e73"],
+    accuracy: ["class accuracy", "#cc79a7"],
+  };
+  const percent = (value) => `${Math.round(100 * value)} %`;
+
+  /* Where a step stands on the film's axis, 0 to 1: snapshots are evenly spaced there, steps between two in proportion. */
+  function axis(steps) {
+    return (step) => {
+      if (steps.length < 2) return 0;
+      const after = steps.findIndex((one) => one > step);
+      if (after === -1) return 1;
+      if (after === 0) return 0;
+      const fraction = (step - steps[after - 1]) / (steps[after] - steps[after - 1]);
+      return (after - 1 + fraction) / (steps.length - 1);
+    };
+  }
+
+  function panels(card) {
+    const at = axis(card.snapshots.map((one) => one.step));
+    const history = card.history;
+    const logged = (name) => (history[name] ?? []).map((y, i) => [at(history.step[i]), y]);
+    const measured = (name) => (card.quality?.points ?? []).filter((p) => name in p).map((p) => [at(p.step), p[name]]);
+    const line = (points) => (name) => ({ label: LINES[name][0], colour: LINES[name][1], points: points(name) });
+    const drawn = (names, points) => names.map(line(points)).filter((one) => one.points.length);
+    const all = [
+      { title: "Loss", lines: drawn(["d_real", "d_fake", "g", "d_class", "g_class"], logged), format: (y) => gan.number(y, 2) },
+      { title: "Quality", lines: drawn(["frechet", "swd"], measured), format: (y) => gan.number(y, 1) },
+    ];
+    const accuracy = drawn(["accuracy"], measured);
+    const scores = drawn(["real_score", "fake_score"], logged);
+    all.push(
+      accuracy.length
+        ? { title: "Right class", lines: accuracy, low: 0, high: 1, format: percent }
+        : { title: "Discriminator says “real”", lines: scores, low: 0, high: 1, format: percent },
+    );
+    return all.filter((one) => one.lines.length).slice(0, 3);
+  }
+
+  function near(card, name, step) {
+    const steps = card.history.step ?? [];
+    let best = steps.length - 1;
+    while (best > 0 && steps[best - 1] >= step) best--;
+    return card.history[name]?.[best];
+  }
+
+  function caption(card, seed, index) {
+    const one = card.snapshots[index];
+    const { tiles } = card.film;
+    const measured = card.quality?.points.find((point) => point.step === one.step) ?? {};
+    const quality = measured.frechet ?? measured.swd;
+    const real = near(card, "real_score", one.step);
+    const fake = near(card, "fake_score", one.step);
+    const aside = [];
+    if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
+    if (card.quality?.best === one.step) aside.push("the best snapshot");
+    if (real !== undefined) aside.push(`D calls ${percent(real)} of real images real`, `and ${percent(fake)} of generated ones`);
+    return {
+      headline: `Step ${gan.number(one.step)}`,
+      short: `${gan.number(one.step)}`,
+      picture: `${tiles} generated images, seeds ${seed} to ${seed + tiles - 1}, at step ${one.step}`,
+      now: {
+        headline: `Step ${gan.number(one.step)}`,
+        facts: [
+          `epoch ${gan.number(one.epoch, one.epoch < 10 ? 2 : 0)}`,
+          `${gan.number(one.images)} images seen`,
+          `${gan.duration(one.seconds)} of training`,
+        ],
+      },
+      aside: {
+        headline: quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${gan.number(quality, 1)}`,
+        facts: aside,
+      },
+    };
+  }
+
+  function ticks(card, wanted) {
+    const end = card.snapshots.length - 1;
+    const count = Math.min(wanted, end + 1);
+    const picked = Array.from({ length: count }, (_, i) => Math.round((i * end) / Math.max(1, count - 1)));
+    return picked.map((index) => [index, gan.compact(card.snapshots[index].step)]);
+  }
+
+  /* The film's frame for a step: the last snapshot at or before it. */
+  function frameOf(card, step) {
+    if (step === null) return card.snapshots.length - 1;
+    return Math.max(0, card.snapshots.findLastIndex((one) => one.step <= step));
+  }
+
+  const load = gan.newest(async (model, seed, chosen) => {
+    const card = await gan.card(model);
+    await film.show({
+      url: gan.url(card, "film.webp", { seed, class: chosen }),
+      layout: card.film,
+      name: card.key,
+      axis: "Training snapshot",
+      start: () => frameOf(card, gan.state.step),
+      caption: (index) => caption(card, seed, index),
+      panels: () => panels(card),
+      ticks: (wanted) => ticks(card, wanted),
+      best: card.quality?.best === null || !card.quality ? null : frameOf(card, card.quality.best),
+      rested(index) {
+        gan.set({ step: index === card.snapshots.length - 1 ? null : card.snapshots[index].step });
+      },
+    });
+  });
+
+  gan.watch(async (state, changed) => {
+    if (["model", "seed", "class"].some((name) => changed.includes(name))) load(state.model, state.seed, state.class);
+    else if (changed.includes("step")) film.go(frameOf(await gan.card(state.model), state.step));
+  });
+};

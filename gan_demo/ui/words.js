@@ -1,0 +1,41 @@
+/* Numbers as a person says them, and the one line in which the page speaks. */
+"use strict";
+
+Object.assign(gan, (() => {
+  const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
+
+  function duration(seconds) {
+    if (seconds < 60) return `${number(seconds, seconds < 10 ? 1 : 0)} s`;
+    const minutes = Math.floor(seconds / 60);
+    if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+    return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  }
+
+  function compact(value) {
+    return value >= 10_000 ? value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 }) : number(value);
+  }
+
+  /* Sentences for the person, one below the other; a screen reader says them. A run that could not be opened stays said. */
+  const said = [];
+  function speak() {
+    const line = document.getElementById("notice")?.querySelector(".notice");
+    if (!line) return;
+    const all = [...gan.library.problems, ...said];
+    line.replaceChildren(...all.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
+    line.hidden = !all.length;
+  }
+
+  return {
+    number,
+    duration,
+    compact,
+    say(sentence) {
+      if (!said.includes(sentence)) said.push(sentence);
+      speak();
+    },
+    hush() {
+      said.length = 0;
+      speak();
+    },
+  };
+})());
