@@ -45,19 +45,44 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="one of --list")
     add("--list", action="store_true", help="show the recipes with data set, size, parameters and published length")
-    add("--data", default="data", metavar="PATH", help="data folder (downloads go there), or a folder or zip of pictures")
+    add(
+        "--data",
+        default="data",
+        metavar="PATH",
+        help="data folder (downloads go there), or a folder or zip of pictures",
+    )
     add("--image-size", type=positive, metavar="N", help="scale the pictures to NxN; the recipe's size by default")
     add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE by default")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
-    length.add_argument("--epochs", type=positive, metavar="N", help="passes over the data; the published length by default")
-    add("--batch-size", type=positive, metavar="N", help="images of a step, over all processes; the recipe's by default")
+    length.add_argument(
+        "--epochs", type=positive, metavar="N", help="passes over the data; the published length by default"
+    )
+    add(
+        "--batch-size", type=positive, metavar="N", help="images of a step, over all processes; the recipe's by default"
+    )
     add("--k", type=positive, metavar="N", help="discriminator steps for each generator step; the recipe's by default")
-    add("--snapshots", type=positive, default=32, metavar="N", help="snapshots to keep, early ones closer; 32 by default")
+    add(
+        "--snapshots",
+        type=positive,
+        default=32,
+        metavar="N",
+        help="snapshots to keep, early ones closer; 32 by default",
+    )
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to train")
     add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the hardware has it")
-    add("--ema", type=fraction, metavar="D", help="decay of the moving average; 0 keeps the raw generator; 0.999 by default")
-    add("--seed", type=seed, metavar="N", help="the run's seed: the same seed and device give the same run; 0 by default")
+    add(
+        "--ema",
+        type=fraction,
+        metavar="D",
+        help="decay of the moving average; 0 keeps the raw generator; 0.999 by default",
+    )
+    add(
+        "--seed",
+        type=seed,
+        metavar="N",
+        help="the run's seed: the same seed and device give the same run; 0 by default",
+    )
     add("--resume", action="store_true", help="go on with the run in --out, exactly where it stopped")
     add("--evaluate", action=argparse.BooleanOptionalAction, default=True, help="judge every snapshot at the end")
     add("--fit-judge", metavar="DATASET", help="train the judge of mnist, fashion-mnist or cifar10 instead")
@@ -74,7 +99,9 @@ def show_recipes() -> None:
     from gan_demo.data import DATASETS
     from gan_demo.networks import build
 
-    print(f"{'recipe':15}{'what':38}{'data set':15}{'image':10}{'G parameters':>13}{'D parameters':>14}  published length")
+    print(
+        f"{'recipe':15}{'what':38}{'data set':15}{'image':10}{'G parameters':>13}{'D parameters':>14}  published length"
+    )
     for recipe in recipes.RECIPES.values():
         with torch.device("meta"):
             networks = build(recipe, len(DATASETS[recipe.dataset].classes) if recipe.conditional else 0)
@@ -111,13 +138,15 @@ def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Load the data, fit, judge, and say what came of it."""
-    from gan_demo import data, training
+    from gan_demo import data, machine, training
 
     options.out = options.out or Path("runs") / str(options.recipe)
     recipe, run_seed, precision = settle(options)
-    device = training.choose_device(options.device)
+    device = machine.choose_device(options.device)
     if not options.resume and (options.out / "config.json").exists():
-        raise GanDemoError(f"{options.out} holds a run already: go on with --resume, or choose another folder with --out")
+        raise GanDemoError(
+            f"{options.out} holds a run already: go on with --resume, or choose another folder with --out"
+        )
     images, recipe = data.load(recipe, options.data)
     length = options.steps or training.steps_of(options.epochs or recipe.epochs, len(images.pixels), recipe)
     trainer = training.Trainer(
@@ -129,7 +158,7 @@ def train(options: argparse.Namespace) -> None:
             snapshots=options.snapshots,
             seed=run_seed,
             device=device,
-            precision=training.choose_precision(precision, device, recipe),
+            precision=machine.choose_precision(precision, device, recipe),
             resume=options.resume,
         ),
     )
@@ -143,8 +172,8 @@ def train(options: argparse.Namespace) -> None:
 
 def finish(trainer, options: argparse.Namespace, images) -> None:
     """Judge the snapshots, write the ready film, and print a summary that a person can read."""
+    from gan_demo.machine import duration
     from gan_demo.player import Player
-    from gan_demo.training import duration
 
     run, player = trainer.run, Player(trainer.run)
     metrics = None
@@ -160,7 +189,9 @@ def finish(trainer, options: argparse.Namespace, images) -> None:
         print(f"  quality   {judge.describe(metrics)}")
     print(f"  open it   python app.py --runs {run.path}")
     if trainer.stopped_by:
-        print(f"  stopped by {trainer.stopped_by}; go on with  python train.py {options.recipe} --out {run.path} --resume")
+        print(
+            f"  stopped by {trainer.stopped_by}; go on with  python train.py {options.recipe} --out {run.path} --resume"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -78,8 +78,8 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
         images = _torchvision(dataset, path, recipe, found is None, train)
     elif found is None:
         raise GanDemoError(
-            f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into {path / dataset.folders[0]}, "
-            "or give a folder or zip of your own with --data"
+            f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
+            f"{path / dataset.folders[0]}, or give a folder or zip of your own with --data"
         )
     else:
         images = read_pictures(found, recipe.image_size, recipe.channels)
@@ -125,7 +125,8 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
                 f"check the network, or give the folder that holds {dataset.folders[0]} with --data"
             ) from None
         raise GanDemoError(
-            f"{dataset.title} in {path} is damaged ({_reason(error)}): delete {path / dataset.folders[0]} to download it anew"
+            f"{dataset.title} in {path} is damaged ({_reason(error)}): "
+            f"delete {path / dataset.folders[0]} to download it anew"
         ) from None
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
     pixels = _resize_all(pixels, recipe.image_size)
@@ -179,7 +180,9 @@ def read_pictures(path: Path, size: int, channels: int | None = None) -> Images:
     if classes:
         names = [name for name in names if "/" in name]
     if not names:
-        raise GanDemoError(f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data")
+        raise GanDemoError(
+            f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data"
+        )
 
     def decode(name: str) -> np.ndarray | str:
         try:

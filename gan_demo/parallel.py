@@ -15,8 +15,8 @@ class World:
 
     def __init__(self, device: torch.device):
         """Join the others that torchrun started, if any: NCCL between GPUs, gloo between CPUs."""
-        self.size = int(os.environ.get("WORLD_SIZE", 1))
-        self.rank = int(os.environ.get("RANK", 0))
+        self.size = int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank = int(os.environ.get("RANK", "0"))
         if self.size > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
@@ -28,7 +28,7 @@ class World:
         """Raise GanDemoError where the batch cannot be shared evenly."""
         if batch_size % self.size:
             raise GanDemoError(
-                f"batch size {batch_size} cannot be shared by {self.size} processes: choose a multiple with --batch-size"
+                f"batch size {batch_size} cannot be shared by {self.size} processes: give a multiple to --batch-size"
             )
 
     def share(self, whole: torch.Tensor) -> torch.Tensor:

@@ -14,20 +14,17 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-import numpy as np
-import safetensors
-import safetensors.numpy
-
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import HYPERPARAMETERS, RECIPES, Recipe
+from gan_demo.weights import Weights, load_weights, save_weights
 
 FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 MAX_IMAGE_SIZE = 512
-Weights = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,9 @@ def _load_json(path: Path) -> Any:
 def read_config(data: Any, where: str) -> Config:
     """Build a Config from parsed JSON; GanDemoError names the key that cannot be read back."""
     if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise GanDemoError(f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it")
+        raise GanDemoError(
+            f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it"
+        )
     config = Config(**_read(Config, data, where))
     hyper = _read(Recipe, config.hyperparameters, f"{where}, hyperparameters", HYPERPARAMETERS)
     config = dataclasses.replace(config, hyperparameters=hyper)
@@ -156,50 +155,6 @@ def _check_ranges(config: Config, where: str) -> None:
     }.items():
         if not good:
             raise GanDemoError(f"{where}: the key {key!r} is out of range: it was not written by train.py")
-
-
-# ---------------------------------------------------------------- weights in 8 bit
-
-
-def quantize(weights: Weights, axes: Mapping[str, int]) -> Weights:
-    """Store each weight named in `axes` as int8 with a float32 scale for each output row; the rest stays as it is.
-
-    `axes[name]` is the axis that counts the outputs. `name.scale` broadcasts against `name`; the error is at most half
-    a step, 1/254 of the row's largest weight.
-    """
-    stored: Weights = {}
-    for name, value in weights.items():
-        if name in axes:
-            others = tuple(axis for axis in range(value.ndim) if axis != axes[name])
-            scale = np.abs(value).max(others, keepdims=True).astype(np.float32) / 127
-            stored[name] = np.rint(value / np.where(scale == 0, 1, scale)).astype(np.int8)
-            stored[f"{name}.scale"] = scale
-        else:
-            stored[name] = value.astype(np.float32)
-    return stored
-
-
-def dequantize(stored: Weights) -> Weights:
-    """The float32 weights of a stored snapshot."""
-    return {
-        name: value * stored[f"{name}.scale"] if value.dtype == np.int8 else value
-        for name, value in stored.items()
-        if not name.endswith(".scale")
-    }
-
-
-def load_weights(data: bytes, where: str) -> Weights:
-    """Read safetensors bytes as stored (8 bit or float32); GanDemoError where they are damaged or not finite."""
-    try:
-        stored = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise GanDemoError(f"{where} is damaged ({error}): fetch or train the run again") from None
-    for name, value in stored.items():
-        if value.dtype == np.int8 and f"{name}.scale" in stored:
-            continue
-        if value.dtype != np.float32 or not np.isfinite(value).all():
-            raise GanDemoError(f"{where}: the tensor {name[:60]!r} holds numbers that are no finite float32: the run is damaged")
-    return stored
 
 
 # ---------------------------------------------------------------- files
@@ -269,7 +224,7 @@ class Run:
             match = SNAPSHOT_NAME.fullmatch(snapshot.file)
             if not match or int(match[1]) != snapshot.step:
                 raise GanDemoError(f"{path}: {snapshot.file[:60]!r} is no snapshot's name for step {snapshot.step}")
-        if any(before.step >= after.step for before, after in zip(found, found[1:], strict=False)):
+        if any(before.step >= after.step for before, after in pairwise(found)):
             raise GanDemoError(f"{path}: the steps are not in order: fetch or train the run again")
         return found
 
@@ -292,8 +247,7 @@ class Run:
 
     def add_snapshot(self, stored: Weights, step: int, epoch: float, images: int, seconds: float) -> None:
         """Write a snapshot, then the index that names it. A snapshot of the same or a later step is replaced."""
-        metadata = {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
-        data = safetensors.numpy.save(stored, metadata)
+        data = save_weights(stored, self._metadata(step))
         file = f"step-{step:08d}.safetensors"
         write_file(self.path / "snapshots" / file, data)
         digest = hashlib.sha256(data).hexdigest()
@@ -315,9 +269,11 @@ class Run:
 
     def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:
         """Write the float32 weights of both networks at the last step."""
-        metadata = {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
-        write_file(self.path / "model.safetensors", safetensors.numpy.save(generator, metadata))
-        write_file(self.path / "discriminator.safetensors", safetensors.numpy.save(discriminator, metadata))
+        for name, weights in (("model", generator), ("discriminator", discriminator)):
+            write_file(self.path / f"{name}.safetensors", save_weights(weights, self._metadata(step)))
+
+    def _metadata(self, step: int) -> dict[str, str]:
+        return {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
 
     # -- history, metrics, pictures
 

@@ -1,7 +1,6 @@
 """The training loop: two updates a step, a moving average, a run folder that grows, and an exact resume."""
 
 import errno
-import io
 import platform
 import signal
 import time
@@ -15,17 +14,20 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from gan_demo import film, latents
+from gan_demo import film, latents, resume
 from gan_demo.data import Images
 from gan_demo.ema import CALIBRATION, MovingAverage
 from gan_demo.errors import GanDemoError
 from gan_demo.losses import LOSSES, Terms
+from gan_demo.machine import describe
 from gan_demo.networks import build, output_axes
 from gan_demo.parallel import World
 from gan_demo.recipes import HYPERPARAMETERS, Range, Recipe
-from gan_demo.run import Config, Run, Weights, quantize, write_file
+from gan_demo.run import Config, Run
+from gan_demo.weights import Weights, quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
+CPU = torch.device("cpu")
 SAVE_SECONDS = 60  # at most this much work is lost by a kill
 
 
@@ -37,7 +39,7 @@ class Options:
     length: int  # steps of the generator
     snapshots: int = 32
     seed: int = 0
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     precision: str = "fp32"  # or "bf16"
     resume: bool = False
 
@@ -77,6 +79,7 @@ class Trainer:
         self.classes = images.classes if recipe.conditional else []
         self.memory_format = torch.contiguous_format if recipe.network == "mlp" else torch.channels_last
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
+        self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
         self._make_networks()
         self._load_data()
         self.run = self._open_folder()
@@ -98,9 +101,7 @@ class Trainer:
             for network, rate in zip((self.generator, self.discriminator), recipe.learning_rates, strict=True)
         )
         self.loss = LOSSES[recipe.loss]
-        self.wrapped_generator, self.wrapped_discriminator = map(
-            self.world.wrap, (self.generator, self.discriminator)
-        )
+        self.wrapped_generator, self.wrapped_discriminator = map(self.world.wrap, (self.generator, self.discriminator))
         # Latents, classes and labels come from a generator of their own, the same in every process; dropout from the
         # global one, which differs between processes.
         self.random = torch.Generator(self.device).manual_seed(seed)
@@ -120,7 +121,7 @@ class Trainer:
         options, recipe = self.options, self.recipe
         if options.resume:
             run = Run(options.out)
-            self._read_state(run)
+            resume.read(self, run)
             return run
         config = Config(
             name=options.out.resolve().name,
@@ -242,7 +243,8 @@ class Trainer:
         Raises GanDemoError where a loss is no longer finite or the disk is full; the folder then opens at its last
         good snapshot.
         """
-        self._session, self._before = time.monotonic(), self.seconds
+        self._session = self._logged = self._saved = time.monotonic()
+        self._before = self.seconds
         try:
             with self._signals(), self._bar() as bar:
                 if self.step == 0 and not self.run.snapshots:
@@ -257,12 +259,13 @@ class Trainer:
                     elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
                         self._save(snapshot=False)
                 if self.stopped_by:
+                    self.unscheduled = self.step if self.step not in self.run.steps else None
                     self._save(snapshot=True)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise GanDemoError(
-                f"the disk is full: {self.run.path} is intact up to its last save; free some space and go on with --resume"
+                f"the disk is full: {self.run.path} is intact up to its last save; free some space, go on with --resume"
             ) from None
 
     def _stopping(self) -> bool:
@@ -278,7 +281,7 @@ class Trainer:
 
         def stop(number: int, _: object) -> None:
             self.stopped_by = signal.Signals(number).name
-            signal.signal(number, before[number])
+            signal.signal(number, before[signal.Signals(number)])
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -312,7 +315,7 @@ class Trainer:
         images = self.summed * self.recipe.batch_size * self.recipe.discriminator_steps
         self.sums, self.summed = {}, 0
         now = time.monotonic()
-        speed = images / max(now - getattr(self, "_logged", self._session), 1e-9)
+        speed = images / max(now - self._logged, 1e-9)
         self._logged = now
         if self.world.first:
             self.run.append_history({"step": self.step, **means, "images_per_second": speed})
@@ -323,28 +326,28 @@ class Trainer:
         bad = int(self.bad_step)
         if bad >= 0:
             raise GanDemoError(
-                f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came before "
-                f"(last snapshot: step {self.run.steps[-1]}); try --precision fp32, another --seed or a larger --batch-size"
+                f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
+                f"before (last snapshot: step {self.run.steps[-1]}); try --precision fp32 or another --seed"
             )
 
     # ---------------------------------------------------------------- saving
 
     def _save(self, snapshot: bool) -> None:
-        """Write a snapshot with all that goes with it, then the state. The state comes last: it vouches for the rest."""
+        """Write a snapshot with all that goes with it, then the state, which vouches for the rest."""
         self._check_finite()
         self.seconds = self._before + time.monotonic() - self._session
-        generators = self.world.gather(_random_states(self.device))
+        random_states = self.world.gather(resume.random_states(self.device))
         if self.world.first:
             if snapshot:
                 self._write_snapshot()
-            self._write_state(generators)
+            resume.write(self, random_states)
         self._saved = time.monotonic()
 
     def _write_snapshot(self) -> None:
         self.average.calibrate(*self._calibration())
         averaged, axes = weights_of(self.average.module), output_axes(self.average.module)
-        images = self.step * self.recipe.batch_size * self.recipe.discriminator_steps
-        epoch = self.step * self.recipe.discriminator_steps / batches_per_epoch(len(self.pixels), self.recipe)
+        batches = self.step * self.recipe.discriminator_steps
+        images, epoch = batches * self.recipe.batch_size, batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
         self.run.write_model(averaged, weights_of(self.discriminator), self.step)
@@ -368,52 +371,6 @@ class Trainer:
         classes = torch.randint(len(self.classes) or 1, (CALIBRATION,), generator=fixed).to(self.device)
         return z, self._weights(classes)
 
-    def _write_state(self, generators: list[dict[str, torch.Tensor]]) -> None:
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "average": self.average.module.state_dict(),
-            "generator_adam": self.generator_adam.state_dict(),
-            "discriminator_adam": self.discriminator_adam.state_dict(),
-            "random": self.random.get_state(),
-            "global_random": generators,
-            "device": self.device.type,
-            "sums": self.sums,
-            "summed": self.summed,
-            "unscheduled": self.step if self.step not in self.schedule else None,
-        }
-        buffer = io.BytesIO()
-        torch.save(state, buffer)
-        write_file(self.run.path / "state" / "state.pt", buffer.getvalue())
-
-    def _read_state(self, run: Run) -> None:
-        path = run.path / "state" / "state.pt"
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self.generator.load_state_dict(state["generator"])
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.average.module.load_state_dict(state["average"])
-            self.generator_adam.load_state_dict(state["generator_adam"])
-            self.discriminator_adam.load_state_dict(state["discriminator_adam"])
-        except FileNotFoundError:
-            raise GanDemoError(
-                f"{run.path} cannot be resumed (state/ is missing; it is never pushed): train anew into another --out"
-            ) from None
-        except Exception as error:  # torch raises many kinds for a damaged or foreign file
-            raise GanDemoError(
-                f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
-            ) from None
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
-        self.summed = state["summed"]
-        if state["device"] == self.device.type and len(state["global_random"]) == self.world.size:
-            self.random.set_state(state["random"])
-            _set_random_states(self.device, state["global_random"][self.world.rank])
-        if self.world.first:
-            run.rewind(self.step, state["unscheduled"])
-
 
 def weights_of(module: nn.Module) -> Weights:
     """A network's weights as float32 arrays, without the counters of batch norm."""
@@ -422,68 +379,3 @@ def weights_of(module: nn.Module) -> Weights:
         for name, value in module.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-
-
-def _random_states(device: torch.device) -> dict[str, torch.Tensor]:
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
-
-
-def _set_random_states(device: torch.device, states: dict[str, torch.Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states["cuda"], device)
-
-
-# ---------------------------------------------------------------- the machine
-
-
-def choose_device(name: str) -> torch.device:
-    """auto takes CUDA, then MPS, then the CPU; GanDemoError where the one asked for is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, found in there.items() if found)
-    if not there.get(name):
-        raise GanDemoError(f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}")
-    if name == "cuda":  # one GPU for each process of torchrun
-        import os
-
-        index = int(os.environ.get("LOCAL_RANK", 0))
-        torch.cuda.set_device(index)
-        torch.backends.cudnn.deterministic = True
-        return torch.device("cuda", index)
-    return torch.device(name)
-
-
-def choose_precision(name: str, device: torch.device, recipe: Recipe) -> str:
-    """auto takes bf16 for convolutional networks where the hardware computes in it, else fp32."""
-    if name != "auto":
-        return name
-    if recipe.network == "mlp":
-        return "fp32"
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-
-
-def describe(device: torch.device) -> str:
-    """The device in words, such as "cpu, 2 threads"."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: "48 s", "5 min 12 s", "2 h 3 min"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-

@@ -35,8 +35,10 @@ class Discriminator(nn.Module):
         blocks: list[nn.Module] = []
         size = recipe.image_size
         for i, (before, after) in enumerate(pairwise((recipe.channels, *widths))):
-            stride = 2 if i % 2 == 0 else 1  # 16 x 16 x 16, 32 x 16 x 16, 64 x 8 x 8, 128 x 8 x 8, 256 x 4 x 4, 512 x 4 x 4
-            size = (size + 1) // stride if stride == 2 else size
+            stride = (
+                2 if i % 2 == 0 else 1
+            )  # 16 x 16 x 16, 32 x 16 x 16, 64 x 8 x 8, 128 x 8 x 8, 256 x 4 x 4, 512 x 4 x 4
+            size = -(-size // stride)
             blocks += [nn.Conv2d(before, after, 3, stride, 1, bias=i == 0)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum)] if i else []
             blocks += [nn.LeakyReLU(0.2), nn.Dropout(dropout)]

@@ -1,4 +1,4 @@
-"""DCGAN (arXiv:1511.06434) as the anime tutorial has it: doublings from 4x4, one more plain convolution in the middle."""
+"""DCGAN (arXiv:1511.06434) as the anime tutorial has it, with one more plain convolution in the middle."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The DCGAN of the MNIST tutorial: two doublings, from a quarter of the image's size; with classes, its conditional twin."""
+"""The DCGAN of the MNIST tutorial: two doublings from a quarter of the image's size."""
 
 import torch
 from torch import nn

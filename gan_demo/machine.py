@@ -1,0 +1,58 @@
+"""Where to train, in what precision, and how to say so."""
+
+import os
+from pathlib import Path
+
+import torch
+
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import Recipe
+
+
+def choose_device(name: str) -> torch.device:
+    """auto takes CUDA, then MPS, then the CPU; GanDemoError where the one asked for is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, found in there.items() if found)
+    if not there.get(name):
+        raise GanDemoError(
+            f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}"
+        )
+    if name == "cuda":  # one GPU for each process of torchrun
+        index = int(os.environ.get("LOCAL_RANK", "0"))
+        torch.cuda.set_device(index)
+        torch.backends.cudnn.deterministic = True
+        return torch.device("cuda", index)
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device, recipe: Recipe) -> str:
+    """auto takes bf16 for convolutional networks where the hardware computes in it, else fp32."""
+    if name != "auto":
+        return name
+    if recipe.network == "mlp":
+        return "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def describe(device: torch.device) -> str:
+    """The device in words, such as "cpu, 2 threads"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "48 s", "5 min 12 s", "2 h 3 min"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,82 @@
+"""All that a training needs to go on as if it had never stopped: state/state.pt, never pushed, never committed."""
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gan_demo.errors import GanDemoError
+from gan_demo.run import Run, write_file
+
+if TYPE_CHECKING:
+    from gan_demo.training import Trainer
+
+MODULES = ("generator", "discriminator", "generator_adam", "discriminator_adam")
+RandomStates = dict[str, torch.Tensor]
+
+
+def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
+    """Write the state of a training after the step at hand; `random_states` are those of all its processes.
+
+    The order of the data needs no entry: it follows from the seed and the epoch.
+    """
+    state = {
+        "step": trainer.step,
+        "seconds": trainer.seconds,
+        **{name: getattr(trainer, name).state_dict() for name in MODULES},
+        "average": trainer.average.module.state_dict(),
+        "random": trainer.random.get_state(),
+        "random_states": random_states,
+        "device": trainer.device.type,
+        "sums": trainer.sums,
+        "summed": trainer.summed,
+        "unscheduled": trainer.unscheduled,
+    }
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_file(trainer.run.path / "state" / "state.pt", buffer.getvalue())
+
+
+def read(trainer: "Trainer", run: Run) -> None:
+    """Put a training back where its folder's state says, and rewind what the folder holds beyond that.
+
+    Raises GanDemoError where there is no state, or it belongs to another run. On another kind of device than before,
+    the random numbers start anew.
+    """
+    path = run.path / "state" / "state.pt"
+    try:
+        _restore(trainer, torch.load(path, map_location="cpu", weights_only=True))
+    except FileNotFoundError:
+        raise GanDemoError(
+            f"{run.path} cannot be resumed (state/ is missing; it is never pushed): train anew into another --out"
+        ) from None
+    except Exception as error:  # torch raises many kinds for a damaged or foreign file
+        raise GanDemoError(
+            f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
+        ) from None
+    if trainer.world.first:
+        run.rewind(trainer.step, trainer.unscheduled)
+
+
+def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
+    for name in MODULES:
+        getattr(trainer, name).load_state_dict(state[name])
+    trainer.average.module.load_state_dict(state["average"])
+    trainer.step, trainer.seconds, trainer.summed = state["step"], state["seconds"], state["summed"]
+    trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
+    trainer.unscheduled = state["unscheduled"]
+    if state["device"] == trainer.device.type and len(state["random_states"]) == trainer.world.size:
+        trainer.random.set_state(state["random"])
+        _set_random_states(trainer.device, state["random_states"][trainer.world.rank])
+
+
+def random_states(device: torch.device) -> RandomStates:
+    """The states of torch's global random generators: dropout's."""
+    states = {"cpu": torch.get_rng_state()}
+    return states | ({"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {})
+
+
+def _set_random_states(device: torch.device, states: RandomStates) -> None:
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], device)

@@ -1,0 +1,53 @@
+"""What the tests share: real data, and small real runs made once a session."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_demo import data, recipes, training
+from gan_demo.data import Images
+from gan_demo.recipes import Recipe
+
+ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("GAN_DEMO_DATA", ROOT / "data"))
+
+
+def small(recipe: Recipe, **changes) -> Recipe:
+    """The recipe with batches of 16: the same networks and losses, quick enough for a test."""
+    return replace(recipe, batch_size=16, **changes)
+
+
+def fit(recipe: Recipe, images: Images, out: Path, length: int, **options) -> training.Trainer:
+    """Train on the CPU without a progress bar's noise, and return the trainer."""
+    trainer = training.Trainer(recipe, images, training.Options(out=out, length=length, **options))
+    trainer.fit()
+    return trainer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """The same rounding and the same load in every test."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Images:
+    """All 60,000 real digits; downloaded by torchvision where data/ lacks them."""
+    return data.load(recipes.get("dcgan-mnist"), DATA)[0]
+
+
+@pytest.fixture(scope="session")
+def digits_run(mnist, tmp_path_factory) -> Path:
+    """A conditional run on real digits, a few steps long: a folder as train.py leaves it."""
+    from gan_demo import judge
+    from gan_demo.player import open_run
+
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    trainer = fit(small(recipes.get("cdcgan-mnist")), mnist, out, length=60, snapshots=6)
+    player = open_run(out)
+    judge.evaluate(trainer.run, player.generate, mnist)
+    player.write_ready_film()
+    return out
