@@ -1,7 +1,7 @@
 """A run, played: its generator at any saved step, for any seed and class, as pictures, walks and films."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import torch
 from gan_demo import film as films
 from gan_demo import latents as lat
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import build_generator
-from gan_demo.run import Config, Run, Weights, dequantize
+from gan_demo.networks import build_discriminator, build_generator
+from gan_demo.run import Config, Run
+from gan_demo.weights import Weights, dequantize, load_weights
 
 # Every forward pass has this many rows, short ones padded: kernels then round alike for a picture alone and in a batch.
 ROWS = 16
@@ -43,6 +44,7 @@ class Player:
             if not name.endswith("num_batches_tracked")
         }
         self._stored: dict[int, Weights] = {}
+        self._judge: torch.nn.Module | None = None
         self._lock = threading.Lock()
 
     @property
@@ -112,15 +114,64 @@ class Player:
             ends = (classes, classes) if isinstance(classes, int | np.integer) else (classes[0], classes[-1])
         named = None if all(index is None for index in ends) else [0 if index is None else index for index in ends]
         z, weights = self._inputs(seeds, named, truncation)
-        fractions = np.linspace(0, 1, frames)
-        path = (lat.lerp if straight else lat.slerp)(z[0], z[1], fractions)
-        mix = None if weights is None else lat.lerp(weights[0], weights[1], fractions)
-        return self._render(path, mix, [self.snapshot_at(step)])[0]
+        return self._walk(z, weights, np.linspace(0, 1, frames), step, straight)
+
+    def walk(
+        self,
+        stops: Sequence[End],
+        frames: int,
+        step: int | None = None,
+        truncation: float = 1.0,
+        straight: bool = False,
+        closed: bool = False,
+    ) -> np.ndarray:
+        """A walk through several stops, seeds or (seed, class) pairs, evenly paced: uint8 (frames, H, W, C).
+
+        `closed` goes on from the last stop to the first and leaves out the frame that would repeat it.
+        """
+        seeds, classes = self._stops(stops, frames)
+        z, weights = self._inputs(seeds, classes, truncation)
+        if closed:
+            z, weights = np.concatenate([z, z[:1]]), None if weights is None else np.concatenate([weights, weights[:1]])
+        at = np.linspace(0, len(z) - 1, frames, endpoint=not closed)
+        return self._walk(z, weights, at, step, straight)
+
+    def pad(self, corners: Sequence[End], side: int, step: int | None = None, truncation: float = 1.0) -> np.ndarray:
+        """All between four corners (upper left, upper right, lower left, lower right): uint8 (side * side, H, W, C)."""
+        seeds, classes = self._stops(corners, side)
+        if len(seeds) != 4:
+            raise GanDemoError(f"{len(seeds)} corners will not do: give four, upper left to lower right")
+        z, weights = self._inputs(seeds, classes, truncation)
+        at = np.linspace(0, 1, side)
+
+        def between(rows: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
+            left, right = way(rows[0], rows[2], at), way(rows[1], rows[3], at)
+            return np.concatenate([way(*ends, at) for ends in zip(left, right, strict=True)])
+
+        mix = None if weights is None else between(weights, lat.lerp)
+        return self._render(between(z, lat.slerp), mix, [self.snapshot_at(step)])[0]
 
     def film(self, seeds: Seeds, classes: Sequence[int] | None = None, truncation: float = 1.0) -> np.ndarray:
         """The same seeds through every snapshot: uint8 (steps, N, H, W, C)."""
         z, weights = self._inputs(seeds, classes, truncation)
         return self._render(z, weights, self.steps)
+
+    def verdict(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray | None:
+        """How probable the last step's discriminator finds it that images are real: float32 (N,), 0 to 1.
+
+        `images`: uint8 (N, H, W, C); `classes`: one index an image, for a conditional run alone. None where the run
+        holds no discriminator.
+        """
+        if (network := self._discriminator()) is None:
+            return None
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        weights = None
+        if self.classes is not None:
+            if classes is None or len(classes) != len(images):
+                raise GanDemoError(f"{self.name} is conditional: give one class an image to be judged")
+            weights = torch.from_numpy(lat.class_weights(classes, len(self.classes)))
+        with torch.inference_mode():
+            return torch.sigmoid(network(pixels, weights).source).numpy()
 
     def snapshot_at(self, step: int | None) -> int:
         """The step of the snapshot that stands for `step`: the last at or before it; None means the last of all."""
@@ -143,6 +194,54 @@ class Player:
         if isinstance(point, tuple | list) and len(point) == 2:
             return point[0], point[1]
         return point, None
+
+    def _stops(self, stops: Sequence[End], frames: int) -> tuple[list[int], list[int] | None]:
+        """Seeds and classes of the stops; a stop of a conditional run that names no class has its seed's."""
+        if isinstance(frames, bool) or not isinstance(frames, int | np.integer) or frames < 1:
+            raise GanDemoError(f"frames {str(frames)[:40]!r} will not do: give a whole number from 1")
+        if not len(stops):
+            raise GanDemoError("a walk needs a stop: give seeds, or (seed, class) pairs")
+        seeds, classes = zip(*(self._end(stop) for stop in stops), strict=True)
+        if all(index is None for index in classes):
+            return list(seeds), None
+        count = len(self.classes or ()) or 1
+        return list(seeds), [
+            lat.check_seed(seed) % count if index is None else index for seed, index in zip(seeds, classes, strict=True)
+        ]
+
+    def _walk(
+        self, z: np.ndarray, weights: np.ndarray | None, at: np.ndarray, step: int | None, straight: bool
+    ) -> np.ndarray:
+        """Pictures along the stops z (N, latent_size), at positions 0 to N-1; class weights are mixed on the way."""
+
+        def along(rows: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
+            before = np.minimum(at.astype(int), max(0, len(rows) - 2))
+            after = np.minimum(before + 1, len(rows) - 1)
+            return np.concatenate(
+                [way(rows[a], rows[b], t) for a, b, t in zip(before, after, (at - before)[:, None], strict=True)]
+            )
+
+        mix = None if weights is None else along(weights, lat.lerp)
+        return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
+
+    def _discriminator(self) -> torch.nn.Module | None:
+        """The last step's discriminator, read when first asked for; None where the run holds none."""
+        path = self.run.path / "discriminator.safetensors"
+        with self._lock:
+            if self._judge is None and path.exists():
+                with torch.device("meta"):
+                    network = build_discriminator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
+                weights = {
+                    name: torch.from_numpy(value) for name, value in load_weights(path.read_bytes(), str(path)).items()
+                }
+                wanted = {
+                    name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
+                }
+                if {name: value.shape for name, value in weights.items()} != wanted:
+                    raise GanDemoError(f"{path} does not fit the network of config.json: fetch or train the run again")
+                network.load_state_dict(weights, strict=False, assign=True)
+                self._judge = network
+            return self._judge
 
     def _inputs(
         self, seeds: Seeds, classes: Sequence[int] | None, truncation: float
@@ -180,7 +279,9 @@ class Player:
         if step not in self._stored:
             stored = self.run.read_snapshot(step)
             if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
-                raise GanDemoError(f"{self.run.path}: the snapshot at step {step} does not fit the network of config.json")
+                raise GanDemoError(
+                    f"{self.run.path}: the snapshot at step {step} does not fit the network of config.json"
+                )
             self._stored[step] = stored
         weights = {name: torch.from_numpy(value) for name, value in dequantize(self._stored[step]).items()}
         self._generator.load_state_dict(weights, strict=False, assign=True)

@@ -2,7 +2,6 @@
    Runs once for each place that shows a film; `props.kind` says which, and the tab of that kind feeds it. */
 "use strict";
 
-const FRAMES_PER_SECOND = 8;
 const GAP = 0.012; // between two tiles, as a part of the picture's width
 
 const part = (selector) => element.querySelector(selector);
@@ -136,7 +135,7 @@ function play() {
       since = now;
       speed = Number(part(".speed").value);
     }
-    const at = from + Math.floor((Math.max(0, now - since) * FRAMES_PER_SECOND * speed) / 1000);
+    const at = from + Math.floor((Math.max(0, now - since) * film.rate * speed) / 1000);
     const looping = part(".loop").getAttribute("aria-pressed") === "true";
     const next = looping ? at % film.layout.frames : inside(at);
     if (next !== index) {
@@ -165,7 +164,8 @@ function pin(at) {
 
 // ---------------------------------------------------------------- what is shown
 
-/* Put a film on the stage: {url, layout, name, start, caption(index), panels(), ticks, best, rested(index)}.
+/* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
+   ticks(wanted), best, rested(index)}; a film of another name begins anew.
    The last good picture stays until the new one is there; of two that load at once the later wins. */
 async function show(next) {
   const mine = ++newestShow;
@@ -239,7 +239,21 @@ press(".ends", () => {
   pin(on ? null : 0);
   if (!on) step(last() - index);
 });
-press(".full", () => (document.fullscreenElement ? document.exitFullscreen() : section.requestFullscreen()));
+press(".full", () => {
+  const whole = gan.state.talk ? document.documentElement : section;
+  return document.fullscreenElement ? document.exitFullscreen() : whole.requestFullscreen();
+});
+press(".video", async () => {
+  if (!film) return;
+  stop();
+  part(".video").disabled = true;
+  try {
+    await gan.record(paint, film);
+  } catch (error) {
+    gan.say(error.message);
+  }
+  part(".video").disabled = false;
+});
 
 new ResizeObserver(() => {
   if (!film || !section.clientWidth) return;
@@ -248,7 +262,7 @@ new ResizeObserver(() => {
   draw();
 }).observe(section);
 
-gan.films[props.kind]({
+gan.arrive(props.kind, {
   show,
   go,
   step,

@@ -142,7 +142,9 @@ def quality(run: Run) -> dict[str, Any] | None:
     points = []
     for entry in metrics["snapshots"]:
         numbers = entry if isinstance(entry, dict) else {}
-        point = {name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if _is_number(numbers.get(name))}
+        point = {
+            name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if _is_number(numbers.get(name))
+        }
         if point.get("step") in run.steps and len(point) > 1:
             points.append(point)
     if not points:

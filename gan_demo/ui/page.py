@@ -9,14 +9,15 @@ from typing import Any
 import gradio as gr
 
 from gan_demo.errors import GanDemoError
-from gan_demo.ui import replay
+from gan_demo.ui import generate, replay, walk
 from gan_demo.ui.library import Library
 from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
 
 HERE = Path(__file__).parent
-SCRIPTS = ("state.js", "pictures.js", "words.js", "curves.js", "replay.js")
-STYLES = ("page.css", "film.css")
+SCRIPTS = ("state.js", "pictures.js", "words.js", "curves.js", "video.js", "replay.js", "talk.js")
+STYLES = ("page.css", "film.css", "tabs.css")
+TABS = {"replay": replay, "generate": generate, "walk": walk}
 TITLE = "GAN, replayed"
 
 
@@ -39,6 +40,7 @@ def build(library: Library) -> gr.Blocks:
                 visible=classes is not None,
                 min_width=150,
             )
+            _static("tools.html", elem_id="tools")
         notice = gr.HTML(
             html_template=(HERE / "notice.html").read_text(encoding="utf-8"),
             js_on_load="gan.attach((event) => trigger(event)); // it asks for: 'restore'",
@@ -46,8 +48,10 @@ def build(library: Library) -> gr.Blocks:
             elem_id="notice",
         )
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Replay", id="replay"):
-                replay.build()
+            for name, tab in TABS.items():
+                with gr.Tab(name.capitalize(), id=name) as front:
+                    tab.build()
+                front.select(fn=None, js=f"() => gan.input('tab', '{name}')")
 
         model.change(fn=None, inputs=model, js="(value) => gan.input('model', value)")
         seed.change(fn=None, inputs=seed, js="(value) => gan.input('seed', value)")
@@ -55,6 +59,13 @@ def build(library: Library) -> gr.Blocks:
         random.click(fn=None, outputs=seed, js="() => gan.randomSeed()")
         notice.restore(fn=None, outputs=[model, seed, chosen, tabs], js="() => gan.inputs()")
     return page
+
+
+def _static(name: str, elem_id: str) -> gr.HTML:
+    """A piece of the page that holds no value and runs no script of its own."""
+    return gr.HTML(
+        html_template=(HERE / name).read_text(encoding="utf-8"), js_on_load=None, apply_default_css=False, elem_id=elem_id
+    )
 
 
 def head(library: Library) -> str:
@@ -93,7 +104,9 @@ def serve(sources: list[str], host: str, port: int | None, share: bool) -> None:
         print(f"app.py: {sentence}", file=sys.stderr)
     page = build(library)
     try:
-        page.launch(server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library))
+        page.launch(
+            server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library)
+        )
     except OSError as error:
         where = f"port {port}" if port else "any port from 7860 on"
         raise GanDemoError(f"{host} cannot be served at {where} ({error}): choose another with --port") from None

@@ -1,11 +1,7 @@
 /* Replay: the film of one seed and its neighbours through every snapshot of the run. */
 "use strict";
 
-gan.films = {};
-
-gan.films.replay = (film) => {
-  gan.replay = film;
-
+gan.film("replay").then((film) => {
   // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
   const LINES = {
     d_real: ["D on real", "#e69f00"],
@@ -109,6 +105,7 @@ gan.films.replay = (film) => {
     await film.show({
       url: gan.url(card, "film.webp", { seed, class: chosen }),
       layout: card.film,
+      rate: 8,
       name: card.key,
       axis: "Training snapshot",
       start: () => frameOf(card, gan.state.step),
@@ -126,4 +123,4 @@ gan.films.replay = (film) => {
     if (["model", "seed", "class"].some((name) => changed.includes(name))) load(state.model, state.seed, state.class);
     else if (changed.includes("step")) film.go(frameOf(await gan.card(state.model), state.step));
   });
-};
+});

@@ -1,16 +1,33 @@
-/* One state for the whole page: run, seed, class, step, tab, talk. It lives in the address, so that a link restores what
-   was seen and the back button works; the tabs and Gradio's own inputs follow it. Nothing of it is kept on the server. */
+/* One state for the whole page. It lives in the address, so that a link restores what was seen and the back button works;
+   the tabs and Gradio's own inputs follow it. Nothing of it is kept on the server. */
 "use strict";
 
 window.gan = (() => {
   const library = JSON.parse(document.getElementById("gan-library").textContent);
-  const TABS = ["replay", "generate", "walk"];
   const MAX_SEED = Number.MAX_SAFE_INTEGER;
+  const TABS = ["replay", "generate", "walk"];
   const TYPING_PAUSE = 1000; // ms: a number typed within it is one entry of the browser's history
-  const REPLACED = ["step"]; // changes too often for an entry of its own
+  const ENTRIES = ["model", "seed", "class", "tab", "talk"]; // a change of one is an entry of the history
 
-  const state = { model: library.runs[0].key, seed: 0, class: null, step: null, tab: "replay", talk: false };
-  const extras = {}; // what one tab alone adds: name -> {value, read, write}
+  /* What the address may say beside model and class: name -> [default, text to value or null, what would do]. */
+  const flag = [false, (text) => (text === "1" ? true : null), "leave it out, or give 1"];
+  const seedRule = `a seed is a whole number from 0 to ${MAX_SEED}`;
+  const VALUES = {
+    seed: [0, wholeSeed, seedRule],
+    step: [null, wholeSeed, "a step is a whole number"],
+    tab: ["replay", (text) => (TABS.includes(text) ? text : null), `there are ${TABS.join(", ")}`],
+    talk: flag,
+    from: [null, wholeSeed, seedRule], // Generate: the first tile's seed, where it is not the page's
+    tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],
+    rows: flag,
+    truncation: [1, (text) => (Number(text) >= 0 && Number(text) <= 1 ? Number(text) : null), "give a number from 0 to 1"],
+    stops: [[], readStops, "give seeds, or seed:class, with commas between"], // Walk: all but the first
+    straight: flag,
+    closed: flag,
+    pad: flag,
+  };
+
+  const state = {};
   const listeners = [];
   const complaints = [];
   let lastPush = { at: 0, what: "" };
@@ -31,40 +48,48 @@ window.gan = (() => {
     return index >= 0 && index < classes.length ? index : null;
   }
 
+  function readStops(text) {
+    if (!/^\d{1,16}(:\d+)?(,\d{1,16}(:\d+)?){0,6}$/.test(text)) return null;
+    return text.split(",").map((part) => {
+      const [seed, chosen] = part.split(":");
+      return { seed: Number(seed), class: chosen === undefined ? null : Number(chosen) };
+    });
+  }
+
+  const writeStops = (stops) => stops.map((one) => (one.class === null ? one.seed : `${one.seed}:${one.class}`)).join(",");
+
   /* The state that an address asks for. What will not do is left at its default and complained of. */
   function read(search) {
     const asked = new URLSearchParams(search);
-    const found = { model: library.runs[0].key, seed: 0, class: null, step: null, tab: "replay", talk: false };
+    const found = { model: library.runs[0].key, class: null };
     const take = (name, value, wish) => {
       if (!asked.has(name)) return;
       if (value !== null) found[name] = value;
       else complaints.push(`The address asks for the ${name} “${asked.get(name).slice(0, 40)}”: ${wish}.`);
     };
-    const names = library.runs.map((one) => one.key);
-    take("model", run(asked.get("model"))?.key ?? null, `there are ${names.join(", ")}`);
-    take("seed", wholeSeed(asked.get("seed")), `a seed is a whole number from 0 to ${MAX_SEED}`);
+    take("model", run(asked.get("model"))?.key ?? null, `there are ${library.runs.map((one) => one.key).join(", ")}`);
     const { classes } = run(found.model);
     if (classes) take("class", classIndex(asked.get("class"), classes), `there are ${classes.join(", ")}`);
-    take("step", wholeSeed(asked.get("step")), "a step is a whole number");
-    take("tab", TABS.includes(asked.get("tab")) ? asked.get("tab") : null, `there are ${TABS.join(", ")}`);
-    found.talk = asked.get("talk") === "1";
-    for (const [name, extra] of Object.entries(extras)) {
-      found[name] = asked.has(name) ? (extra.read(asked.get(name)) ?? extra.value) : extra.value;
+    for (const [name, [value, parse, wish]] of Object.entries(VALUES)) {
+      found[name] = value;
+      if (asked.has(name)) take(name, parse(asked.get(name)), wish);
     }
+    found.stops = fitting(found.stops, classes);
     return found;
+  }
+
+  /* Stops without the classes that a run does not have. */
+  function fitting(stops, classes) {
+    return stops.map((one) => (one.class !== null && one.class >= (classes ?? []).length ? { ...one, class: null } : one));
   }
 
   function address() {
     const query = new URLSearchParams(location.search); // keeps what is not ours, such as Gradio's own __theme
-    const put = (name, value) => (value === null || value === false ? query.delete(name) : query.set(name, value));
-    put("model", state.model);
-    put("seed", state.seed);
-    put("class", state.class);
-    put("step", state.step);
-    put("tab", state.tab === "replay" ? null : state.tab);
-    put("talk", state.talk ? 1 : null);
-    for (const [name, extra] of Object.entries(extras)) {
-      put(name, same(state[name], extra.value) ? null : extra.write(state[name]));
+    const always = { model: state.model, seed: state.seed, class: state.class };
+    for (const [name, value] of Object.entries({ ...state, ...always })) {
+      const left = value === null || (!(name in always) && same(value, VALUES[name][0]));
+      if (left) query.delete(name);
+      else query.set(name, name === "stops" ? writeStops(value) : value === true ? 1 : value);
     }
     return query.toString();
   }
@@ -73,7 +98,7 @@ window.gan = (() => {
     const query = address();
     const what = changed.join();
     const now = Date.now();
-    const quiet = changed.every((name) => REPLACED.includes(name) || name in extras);
+    const quiet = !changed.some((name) => ENTRIES.includes(name));
     const replace = quiet || (what === lastPush.what && now - lastPush.at < TYPING_PAUSE);
     if (!quiet) lastPush = { at: now, what };
     history[replace ? "replaceState" : "pushState"](history.state, "", `?${query}`);
@@ -91,10 +116,11 @@ window.gan = (() => {
     const wanted = { ...changes };
     if ("model" in wanted && wanted.model !== state.model) {
       const { classes } = run(wanted.model);
-      const before = run().classes;
-      if (!same(classes, before) && state.class !== null) wanted.class = null;
+      if (!same(classes, run().classes)) wanted.class = null;
+      wanted.stops = fitting(state.stops, classes);
       wanted.step = null;
     }
+    if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
     const changed = Object.keys(wanted).filter((name) => !same(wanted[name], state[name]));
     if (!changed.length) return;
     Object.assign(state, wanted);
@@ -102,12 +128,25 @@ window.gan = (() => {
     follow(changed);
   }
 
+  /* The back button, or a link inside the page. */
   function restore() {
     const found = read(location.search);
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
     follow(changed);
     while (complaints.length) gan.say(complaints.shift());
+  }
+
+  // ---------------------------------------------------------------- the films on the page
+
+  const films = {};
+
+  function slot(kind) {
+    if (!films[kind]) {
+      films[kind] = {};
+      films[kind].promise = new Promise((resolve) => (films[kind].resolve = resolve));
+    }
+    return films[kind];
   }
 
   // ---------------------------------------------------------------- Gradio's inputs
@@ -157,17 +196,21 @@ window.gan = (() => {
     inputs,
     MAX_SEED,
     run,
+    writeStops,
+    /* The film of that kind ("replay", "walk"), once it is on the page. */
+    film: (kind) => slot(kind).promise,
+    /* film.js reports a film. */
+    arrive(kind, film) {
+      slot(kind).resolve(film);
+      slot(kind).film = film;
+    },
+    /* The film that the keys move: that of the tab in front, or undefined. */
+    inFront: () => films[state.tab]?.film,
     wholeSeed,
     /* Call `listener(state, changed names)` now and at every change. */
     watch(listener) {
       listeners.push(listener);
       listener(state, Object.keys(state));
-    },
-    /* Let one tab keep a value of its own in the address. */
-    keep(name, value, read, write = String) {
-      extras[name] = { value, read, write };
-      const asked = new URLSearchParams(location.search).get(name);
-      state[name] = asked === null ? value : (read(asked) ?? value);
     },
     /* Gradio's page is there: show the state, and what is wrong with the address. */
     attach(trigger_) {

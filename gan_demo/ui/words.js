@@ -25,7 +25,14 @@ Object.assign(gan, (() => {
     line.hidden = !all.length;
   }
 
+  function download(blob, name) {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
   return {
+    download,
     number,
     duration,
     compact,

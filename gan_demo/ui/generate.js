@@ -1,0 +1,203 @@
+/* Generate: a grid of tiles, each with its seed, class and verdict; a click makes a tile's seed the page's. */
+"use strict";
+
+const COUNTS = [1, 4, 9, 16, 25, 36, 64];
+const ROW = 8; // seeds in a row when each class has one
+const SAVED_SIDE = 256; // pixels at least: a saved tile is enlarged by a whole number, so that each pixel stays a square
+
+const part = (selector) => element.querySelector(selector);
+const section = part(".generate");
+let shown = null; // {card, facts, picture}: what the grid holds
+
+part(".tiles").append(...COUNTS.map((count) => new Option(count, count)));
+
+// ---------------------------------------------------------------- asking
+
+/* The grid starts at the page's seed; a seed chosen inside it only moves the mark. */
+function firstSeed(state) {
+  return state.from ?? state.seed;
+}
+
+function question(card, state) {
+  const rows = state.rows && card.classes !== null;
+  const what = rows ? { rows: 1, columns: ROW } : { tiles: state.tiles, class: state.class };
+  const step = state.step ?? card.snapshots.at(-1).step;
+  return { seed: firstSeed(state), ...what, step, truncation: state.truncation };
+}
+
+const load = gan.newest(async () => {
+  const state = { ...gan.state };
+  const card = await gan.card(state.model);
+  section.classList.add("loading");
+  try {
+    const asked = question(card, state);
+    const [picture, facts] = await Promise.all([
+      gan.bitmap(gan.url(card, "grid.png", asked)),
+      gan.answer(gan.url(card, "grid.json", asked)).then((response) => response.json()),
+    ]);
+    shown = { card, facts, picture };
+    drawControls(card, state);
+    drawGrid();
+    section.dataset.shown = JSON.stringify(asked);
+  } finally {
+    section.classList.remove("loading");
+  }
+  await drawClasses(card, state);
+});
+
+// ---------------------------------------------------------------- drawing
+
+function drawControls(card, state) {
+  const steps = card.snapshots.map((one) => one.step);
+  const at = state.step === null ? steps.length - 1 : Math.max(0, steps.findLastIndex((one) => one <= state.step));
+  part(".step").max = steps.length - 1;
+  part(".step").value = at;
+  part(".step").setAttribute("aria-valuetext", `step ${steps[at]}`);
+  part(".step-value").textContent = gan.number(steps[at]);
+  part(".truncation").value = state.truncation;
+  part(".truncation-value").textContent = state.truncation.toFixed(2);
+  part(".tiles").value = state.tiles;
+  part(".tiles").disabled = state.rows && card.classes !== null;
+  part(".rows").checked = state.rows;
+  part(".rows-choice").hidden = card.classes === null;
+  part(".classes").hidden = card.classes === null;
+  part(".legend").textContent = card.verdict
+    ? "Click a tile to take its seed everywhere. Under it: how sure the discriminator is that it is real."
+    : "Click a tile to take its seed everywhere.";
+}
+
+function cut(canvas, index, scale = 1) {
+  const [height, width] = shown.card.image_shape;
+  const { columns } = shown.facts;
+  const context = Object.assign(canvas, { width: width * scale, height: height * scale }).getContext("2d");
+  context.imageSmoothingEnabled = false;
+  const from = [(index % columns) * width, Math.floor(index / columns) * height, width, height];
+  context.drawImage(shown.picture, ...from, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+function makeTile() {
+  const tile = Object.assign(document.createElement("button"), { type: "button", className: "tile" });
+  tile.append(document.createElement("canvas"));
+  for (const name of ["seed", "verdict"]) {
+    tile.append(Object.assign(document.createElement("span"), { className: name }));
+  }
+  return tile;
+}
+
+function drawGrid() {
+  const { facts, card } = shown;
+  const grid = part(".grid");
+  while (grid.children.length > facts.seeds.length) grid.lastChild.remove();
+  while (grid.children.length < facts.seeds.length) grid.append(makeTile());
+  grid.style.setProperty("--columns", facts.columns);
+  grid.style.setProperty("--rows", Math.ceil(facts.seeds.length / facts.columns));
+  [...grid.children].forEach((tile, index) => {
+    cut(tile.querySelector("canvas"), index);
+    const name = facts.classes && card.classes[facts.classes[index]];
+    const verdict = facts.verdict && `${Math.round(100 * facts.verdict[index])} %`;
+    tile.dataset.index = index;
+    tile.querySelector(".seed").textContent = gan.state.rows && name ? `${name} · ${facts.seeds[index]}` : facts.seeds[index];
+    tile.querySelector(".verdict").textContent = verdict ?? "";
+    tile.querySelector(".verdict").style.setProperty("--sure", facts.verdict ? facts.verdict[index] : 0);
+    const parts = [`seed ${facts.seeds[index]}`, name && `class ${name}`, verdict && `judged ${verdict} real`];
+    tile.setAttribute("aria-label", parts.filter(Boolean).join(", "));
+  });
+  mark();
+}
+
+function mark() {
+  for (const tile of part(".grid").children) {
+    const index = Number(tile.dataset.index);
+    const chosen = gan.state.rows ? gan.state.class : null;
+    const hit = shown.facts.seeds[index] === gan.state.seed && (chosen === null || shown.facts.classes?.[index] === chosen);
+    tile.setAttribute("aria-pressed", hit);
+  }
+}
+
+/* The class choice in pictures: the page's seed as each class. */
+async function drawClasses(card, state) {
+  if (card.classes === null) return;
+  const step = state.step ?? card.snapshots.at(-1).step;
+  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step }));
+  const [height, width] = card.image_shape;
+  const chips = card.classes.map((name, index) => {
+    const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip" });
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    canvas.getContext("2d").drawImage(picture, 0, -index * height);
+    chip.append(canvas, name);
+    chip.dataset.index = index;
+    return chip;
+  });
+  const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "each its own" });
+  const focused = document.activeElement?.closest(".chip")?.dataset.index;
+  part(".classes").replaceChildren(all, ...chips);
+  if (focused !== undefined) part(`.chip[data-index="${focused}"]`)?.focus();
+  markClasses();
+}
+
+function markClasses() {
+  for (const chip of part(".classes").children) {
+    const index = chip.dataset.index === undefined ? null : Number(chip.dataset.index);
+    chip.setAttribute("aria-pressed", index === gan.state.class);
+  }
+}
+
+// ---------------------------------------------------------------- hands
+
+part(".tiles").addEventListener("change", () => gan.set({ tiles: Number(part(".tiles").value) }));
+part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").checked }));
+part(".truncation").addEventListener("input", () => gan.set({ truncation: Number(part(".truncation").value) }));
+part(".step").addEventListener("input", () => {
+  const at = Number(part(".step").value);
+  const steps = shown.card.snapshots.map((one) => one.step);
+  gan.set({ step: at === steps.length - 1 ? null : steps[at] });
+});
+
+part(".grid").addEventListener("click", (event) => {
+  const tile = event.target.closest(".tile");
+  if (!tile) return;
+  const index = Number(tile.dataset.index);
+  const from = firstSeed(gan.state);
+  const seed = shown.facts.seeds[index];
+  const chosen = gan.state.rows && shown.facts.classes ? { class: shown.facts.classes[index] } : {};
+  gan.hush();
+  gan.set({ seed, from: from === seed ? null : from, ...chosen });
+});
+
+part(".classes").addEventListener("click", (event) => {
+  const chip = event.target.closest(".chip");
+  if (chip) gan.set({ class: chip.dataset.index === undefined ? null : Number(chip.dataset.index) });
+});
+
+function save(canvas, name) {
+  canvas.toBlob((blob) => gan.download(blob, name), "image/png");
+}
+
+function enlargement() {
+  return Math.max(1, Math.ceil(SAVED_SIDE / shown.card.image_shape[1]));
+}
+
+part(".save-tile").addEventListener("click", () => {
+  const index = Math.max(0, [...part(".grid").children].findIndex((tile) => tile.getAttribute("aria-pressed") === "true"));
+  const canvas = cut(document.createElement("canvas"), index, enlargement());
+  save(canvas, `${shown.card.key}-seed-${shown.facts.seeds[index]}.png`);
+});
+
+part(".save-grid").addEventListener("click", () => {
+  const scale = Math.max(1, Math.floor(enlargement() / 2));
+  const { width, height } = shown.picture;
+  const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: height * scale });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingEnabled = false;
+  context.drawImage(shown.picture, 0, 0, canvas.width, canvas.height);
+  save(canvas, `${shown.card.key}-seeds-${shown.facts.seeds[0]}-${shown.facts.seeds.at(-1)}.png`);
+});
+
+// ---------------------------------------------------------------- following the page
+
+const FOLLOWED = ["model", "seed", "class", "step", "from", "tiles", "rows", "truncation", "tab"];
+
+gan.watch((state, changed) => {
+  if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load();
+});

@@ -1,0 +1,131 @@
+"""The files that a run's URL can name: films, grids, walks. Each is made of its query alone."""
+
+import io
+import json
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from gan_demo import film
+from gan_demo.errors import GanDemoError
+from gan_demo.latents import MAX_SEED
+from gan_demo.ui.library import Library
+from gan_demo.ui.query import Query
+
+MAX_TILES = 100
+MAX_FRAMES = 120
+MAX_PAD = 16
+GIF_SIDE = 320  # pixels, about
+GIF_FRAME = 66  # ms
+
+
+def film_webp(library: Library, key: str, query: Query) -> bytes:
+    """The film of 16 seeds from `seed` on, all of one `class` or each of its own, as a sprite sheet."""
+    seeds, chosen = query.seeds(film.TILES), query.index("class", library.run(key).config.classes)
+    query.done()
+    if chosen is None and (ready := library.ready_film(key, seeds[0])):
+        return ready
+    return film.sheet(library.player(key).film(seeds, None if chosen is None else [chosen] * len(seeds)))[0]
+
+
+class Grid(NamedTuple):
+    """A grid of tiles at one step: a seed and a class (or None) for each."""
+
+    seeds: list[int]
+    classes: list[int] | None
+    columns: int
+    step: int | None
+    truncation: float
+
+
+def grid_png(library: Library, key: str, query: Query) -> bytes:
+    """The grid, lossless, a tile for each seed without gaps."""
+    return film.encode(film.grid(_tiles(library, key, grid := read_grid(library, key, query)), grid.columns), "PNG")
+
+
+def grid_json(library: Library, key: str, query: Query) -> bytes:
+    """Each tile's seed and class, and the last discriminator's verdict: the probability that it is real, or null."""
+    grid = read_grid(library, key, query)
+    verdict = library.player(key).verdict(_tiles(library, key, grid), grid.classes)
+    facts = {
+        "seeds": grid.seeds,
+        "classes": grid.classes,
+        "columns": grid.columns,
+        "verdict": None if verdict is None else [round(float(value), 4) for value in verdict],
+    }
+    return json.dumps(facts).encode()
+
+
+def read_grid(library: Library, key: str, query: Query) -> Grid:
+    """`tiles` seeds from `seed` on; with `rows=1` a row for each class, of `columns` seeds."""
+    names = library.run(key).config.classes
+    chosen, step, truncation = query.index("class", names), _step(query), query.fraction("truncation", 1.0)
+    if query.flag("rows"):
+        if names is None:
+            raise GanDemoError("this run knows no classes: leave rows out")
+        columns = query.whole("columns", 1, 16) or 8
+        rows = range(min(len(names), MAX_TILES // columns))
+        seeds = query.seeds(columns)
+        grid = Grid([s for _ in rows for s in seeds], [row for row in rows for _ in seeds], columns, step, truncation)
+    else:
+        seeds = query.seeds(query.whole("tiles", 1, MAX_TILES) or film.TILES)
+        classes = None if names is None else [seed % len(names) if chosen is None else chosen for seed in seeds]
+        grid = Grid(seeds, classes, film.square(len(seeds)), step, truncation)
+    query.done()
+    return grid
+
+
+def _tiles(library: Library, key: str, grid: Grid) -> np.ndarray:
+    return library.player(key).generate(grid.seeds, grid.classes, grid.step, grid.truncation)
+
+
+def walk_webp(library: Library, key: str, query: Query) -> bytes:
+    """The frames of a walk as a sprite sheet."""
+    return film.sheet(_walk(library, key, query)[:, None])[0]
+
+
+def walk_gif(library: Library, key: str, query: Query) -> bytes:
+    """The walk as an animation that repeats for ever; one that is not closed walks back as well."""
+    closed = query.flag("closed")
+    frames = _walk(library, key, query)
+    if not closed:
+        frames = np.concatenate([frames, frames[-2:0:-1]])
+    scale = max(1, round(GIF_SIDE / frames.shape[1]))
+    pictures = [film.picture(frame.repeat(scale, 0).repeat(scale, 1)).convert("P") for frame in frames]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=GIF_FRAME, loop=0)
+    return buffer.getvalue()
+
+
+def _walk(library: Library, key: str, query: Query) -> np.ndarray:
+    size = library.run(key).config.image_shape[0]
+    stops, step = query.stops(library.run(key).config.classes), _step(query)
+    frames = query.whole("frames", 2, min(MAX_FRAMES, (film.MAX_SIDE // size) ** 2)) or 60
+    straight, closed = query.flag("straight"), query.flag("closed")
+    query.done()
+    return library.player(key).walk(stops, frames, step, straight=straight, closed=closed)
+
+
+def pad_webp(library: Library, key: str, query: Query) -> bytes:
+    """All between four `stops`, `side` by `side`, as one sheet."""
+    size = library.run(key).config.image_shape[0]
+    stops, step = query.stops(library.run(key).config.classes), _step(query)
+    side = query.whole("side", 2, min(MAX_PAD, film.MAX_SIDE // size)) or 8
+    query.done()
+    return film.encode(film.grid(library.player(key).pad(stops, side, step), side), "WEBP")
+
+
+def _step(query: Query) -> int | None:
+    return query.whole("step", 0, MAX_SEED)
+
+
+FILES: dict[str, Callable[[Library, str, Query], bytes]] = {
+    "film.webp": film_webp,
+    "grid.png": grid_png,
+    "grid.json": grid_json,
+    "walk.webp": walk_webp,
+    "walk.gif": walk_gif,
+    "pad.webp": pad_webp,
+}
+TYPES = {".webp": "image/webp", ".png": "image/png", ".gif": "image/gif", ".json": "application/json"}

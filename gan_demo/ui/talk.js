@@ -1,0 +1,55 @@
+/* For a talk: the keys, their overlay, and a mode in which nothing but the stage is left. */
+"use strict";
+
+(() => {
+  const TYPING = 'input:not([type="range"]):not([type="checkbox"]), textarea, select, [contenteditable="true"], dialog';
+
+  const actions = {
+    talk: () => gan.set({ talk: !gan.state.talk }),
+    help() {
+      const dialog = document.querySelector("dialog.help");
+      if (dialog.open) dialog.close();
+      else dialog.showModal();
+    },
+    random: () => gan.randomSeed(),
+    play: () => gan.inFront()?.toggle(),
+    full: () => gan.inFront()?.fullScreen(),
+    back: () => gan.inFront()?.step(-1),
+    forth: () => gan.inFront()?.step(1),
+    first: () => gan.inFront()?.step(-Infinity),
+    last: () => gan.inFront()?.step(Infinity),
+  };
+
+  const KEYS = {
+    " ": "play",
+    ArrowLeft: "back",
+    ArrowRight: "forth",
+    Home: "first",
+    End: "last",
+    r: "random",
+    f: "full",
+    p: "talk",
+    "?": "help",
+  };
+
+  function chooseClass(digit) {
+    const { classes } = gan.run();
+    if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
+    if (event.key === " " && event.target.closest("button, input, a")) return; // the focused control's own key
+    if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="tab"], [role="application"]')) return;
+    if (/^[0-9]$/.test(event.key)) return chooseClass(Number(event.key));
+    if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();
+    if (!(event.key in KEYS)) return;
+    event.preventDefault();
+    actions[KEYS[event.key]]();
+  });
+
+  document.addEventListener("click", (event) => {
+    const name = event.target.closest("[data-do]")?.dataset.do;
+    if (name) actions[name]();
+  });
+})();

@@ -1,0 +1,28 @@
+/* A film as a video file, made by the browser itself in the time that it plays. */
+"use strict";
+
+gan.record = async (paint, film) => {
+  const SIDE = 480; // pixels at least
+  const KINDS = ["video/mp4;codecs=avc1", "video/webm;codecs=vp9", "video/webm"];
+  const kind = KINDS.find((one) => window.MediaRecorder?.isTypeSupported(one));
+  if (!kind) throw new Error("This browser cannot record video: save the GIF, or use a newer browser.");
+
+  const { frame_width, frame_height, frames } = film.layout;
+  const scale = 2 * Math.max(1, Math.round(SIDE / frame_height / 2)); // even sides: video codecs ask for them
+  const canvas = Object.assign(document.createElement("canvas"), { width: frame_width * scale, height: frame_height * scale });
+  paint(canvas, 0);
+  const stream = canvas.captureStream();
+  const recorder = new MediaRecorder(stream, { mimeType: kind, videoBitsPerSecond: 8_000_000 });
+  const parts = [];
+  recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+  const stopped = new Promise((resolve) => recorder.addEventListener("stop", resolve, { once: true }));
+  recorder.start();
+  for (let frame = 0; frame < frames; frame++) {
+    paint(canvas, frame);
+    await new Promise((resolve) => setTimeout(resolve, 1000 / film.rate));
+  }
+  recorder.stop();
+  await stopped;
+  stream.getTracks().forEach((track) => track.stop());
+  gan.download(new Blob(parts, { type: kind }), `${film.name}.${kind.startsWith("video/mp4") ? "mp4" : "webm"}`);
+};
