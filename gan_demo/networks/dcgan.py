@@ -20,10 +20,10 @@ class Generator(nn.Module):
 
         blocks = activated(
             nn.ConvTranspose2d(recipe.latent_size + classes, widths[0], 4, 1, 0, bias=False), widths[0]
-        )  # 512 x 4 x 4
-        for before, after in pairwise(widths):  # 256 x 8 x 8, 128 x 16 x 16, 64 x 32 x 32
+        )  # 256 x 4 x 4
+        for before, after in pairwise(widths):  # 128 x 8 x 8, 64 x 16 x 16, 32 x 32 x 32
             blocks += activated(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), after)
-        blocks += activated(nn.Conv2d(widths[-1], widths[-1], 3, 1, 1, bias=False), widths[-1])  # 64 x 32 x 32
+        blocks += activated(nn.Conv2d(widths[-1], widths[-1], 3, 1, 1, bias=False), widths[-1])  # 32 x 32 x 32
         self.layers = nn.Sequential(*blocks, nn.ConvTranspose2d(widths[-1], recipe.channels, 4, 2, 1), nn.Tanh())
         normal_init(self)
 
@@ -35,8 +35,8 @@ class Discriminator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         widths, size = recipe.discriminator_widths, recipe.image_size
-        blocks = [nn.Conv2d(recipe.channels + classes, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]  # 64 x 32 x 32
-        for before, after in pairwise(widths):  # 128 x 16 x 16, 256 x 8 x 8, 512 x 4 x 4
+        blocks = [nn.Conv2d(recipe.channels + classes, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]  # 32 x 32 x 32
+        for before, after in pairwise(widths):  # 64 x 16 x 16, 128 x 8 x 8, 256 x 4 x 4
             blocks += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.LeakyReLU(0.2)]
         blocks += [nn.Dropout(recipe.discriminator_dropout)] if recipe.discriminator_dropout else []

@@ -1,0 +1,55 @@
+"""Install what a command needs, into a virtual environment where there is none yet. Python's own library alone."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 10)
+
+
+def python_with(*requirements: str) -> Path:
+    """The interpreter that has the packages of these requirements files (paths from the repository's root).
+
+    Inside a virtual environment they go there; else into .venv, which is made on the first call, so that it works where
+    pip refuses to touch the system. Leaves with status 2 and one line where that fails.
+    """
+    if sys.version_info < OLDEST:
+        print(
+            f"Python {sys.version.split()[0]} is too old: use Python {OLDEST[0]}.{OLDEST[1]} or newer", file=sys.stderr
+        )
+        sys.exit(2)
+    place = Path(sys.prefix) if sys.prefix != sys.base_prefix else ROOT / ".venv"
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in requirements)).hexdigest()[:16]
+    stamp = place / f".gan-demo-{wanted}"
+    if not stamp.exists():
+        try:
+            if not python.exists():
+                print(f"making a virtual environment in {place}", file=sys.stderr)
+                venv.create(place, with_pip=True, clear=True)
+            arguments = [part for name in requirements for part in ("-r", str(ROOT / name))]
+            print(f"installing {', '.join(requirements)}: some minutes, the first time", file=sys.stderr)
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(
+                f"the packages could not be installed into {place} ({error}): check the network and the space on the "
+                "disk (on Debian and Ubuntu also: apt install python3-venv), then try again",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+        stamp.touch()
+    return python
+
+
+def run(python: Path, *arguments: str) -> int:
+    """Run the interpreter in the repository's root and return its exit status; Ctrl-C is left to it."""
+    process = subprocess.Popen([python, *arguments], cwd=ROOT)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # it has got the same signal, and ends by itself
+            continue

@@ -1,0 +1,23 @@
+"""`python3 tests`: install what the tests need, a browser included, then run them with pytest's options given."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from gan_demo import install
+
+
+def has_browser() -> bool:
+    """Whether Debian's Chromium is here, or one that the tests were told of."""
+    return bool(os.environ.get("GAN_DEMO_BROWSER") or shutil.which("chromium"))
+
+
+if __name__ == "__main__":
+    python = install.python_with("requirements.txt", "tests/requirements.txt")
+    if not has_browser():
+        subprocess.run([python, "-m", "playwright", "install", "chromium"], check=True)
+    sys.exit(install.run(python, "-m", "pytest", *sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""What a person would lose: their patience. Every wrong input is one line that helps, and exit status 2."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import DATA, ROOT
+
+from gan_demo import recipes
+
+QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
+
+
+def train(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+def test_the_list_shows_every_recipe_with_its_facts():
+    done = train("--list")
+    assert done.returncode == 0 and not done.stderr
+    for name in recipes.RECIPES:
+        assert name in done.stdout
+    assert "1,486,352" in done.stdout and "200 epochs" in done.stdout and "CIFAR-10" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["dcgan-mnits"], ["dcgan-mnits", "dcgan-mnist"]),
+        ([], ["name a recipe"]),
+        (["dcgan-mnist", "--steps", "-3"], ["--steps", "whole number from 1"]),
+        (["dcgan-mnist", "--steps", "many"], ["--steps"]),
+        (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
+        (["dcgan-mnist", "--seed", "-1"], ["--seed"]),
+        (["dcgan-mnist", "--device", "tpu"], ["--device", "cuda"]),
+        (["dcgan-mnist", "--steps", "1", "--epochs", "1"], ["--epochs", "--steps"]),
+        (["dcgan-mnist", "--surprise"], ["--surprise"]),
+        (["dcgan-mnist", "--out", "/dev/null/run", *QUICK], ["/dev/null/run", "--out"]),
+        (["dcgan-mnist", "--out", "{tmp}/x", "--resume", *QUICK], ["no run folder"]),
+        (["dcgan-anime", "--out", "{tmp}/x", "--image-size", "60", *QUICK], ["60 pixels", "--image-size"]),
+        (["dcgan-anime", "--out", "{tmp}/x", "--data", "{tmp}"], ["Anime faces is not in", "--data"]),
+        (["--fit-judge", "faces"], ["faces", "mnist"]),
+    ],
+)
+def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path):
+    done = train(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and not done.stdout, done
+    assert lines[-1].startswith("train.py: ") and all(name in lines[-1] for name in names), done.stderr
+    assert len([line for line in lines if not line.startswith(("decoding", "\r"))]) == 1, done.stderr
+
+
+def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
+    arguments = ["mlp-mnist", "--out", str(tmp_path / "run"), *QUICK, "--k", "2", "--ema", "0", "--batch-size", "8"]
+    done = train(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 steps" in done.stdout and f"python app.py --runs {tmp_path / 'run'}" in done.stdout
+    assert "100%" in done.stderr and "img/s" in done.stderr
+    again = train(*arguments)
+    assert again.returncode == 2 and "holds a run already: go on with --resume" in again.stderr
+    other = train(*arguments[:-1], "16", "--resume")
+    assert other.returncode == 2 and "batch_size 8: --resume keeps it" in other.stderr
+    longer = train(*arguments, "--resume", "--steps", "4")
+    assert longer.returncode == 0 and "4 of 4 steps" in longer.stdout
+
+
+def test_a_persons_own_pictures_train(tmp_path):
+    from PIL import Image
+
+    for index in range(12):
+        folder = tmp_path / "own" / ("dark" if index % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (50, 40), (20 * index, 100, 255 - 20 * index)).save(folder / f"{index}.png")
+    arguments = ["cdcgan-mnist", "--data", str(tmp_path / "own"), "--image-size", "16", "--batch-size", "4"]
+    done = train(*arguments, "--out", str(tmp_path / "run"), "--steps", "2", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "sliced Wasserstein distance" in done.stdout
+    from gan_demo.player import open_run
+
+    player = open_run(tmp_path / "run")
+    assert player.classes == ["dark", "light"] and player.image_shape == (16, 16, 3)

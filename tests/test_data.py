@@ -1,0 +1,128 @@
+"""What a person would lose: their own pictures, or the word on why they will not do."""
+
+import io
+import shutil
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import DATA
+from PIL import Image
+
+from gan_demo import data, recipes
+from gan_demo.errors import GanDemoError
+
+RECIPE = replace(recipes.get("dcgan-mnist"), batch_size=2)
+CONDITIONAL = replace(recipes.get("cdcgan-mnist"), batch_size=2)
+
+
+def picture(path, colour, size=(40, 30), **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = options.pop("mode", "RGB")
+    Image.new(mode, size, colour).save(path, **options)
+
+
+def test_mnist_is_all_there_and_nothing_is_fetched(mnist):
+    assert mnist.pixels.shape == (60_000, 1, 28, 28) and mnist.pixels.dtype == np.uint8
+    assert list(np.bincount(mnist.labels)) == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert mnist.classes == list("0123456789") and mnist.name == "mnist"
+
+
+def test_a_damaged_data_set_is_named_with_the_way_out(tmp_path):
+    shutil.copytree(DATA / "MNIST", tmp_path / "MNIST")
+    labels = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:1000])
+    with pytest.raises(GanDemoError, match=r"MNIST in .* is damaged .*: delete .*raw to download it anew"):
+        data.load(RECIPE, tmp_path)
+
+
+def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there: as good as no network
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(GanDemoError, match=r"MNIST is not in .* could not be downloaded .*: check the network"):
+        data.load(RECIPE, tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_class_folders_become_classes_and_colour_is_found_by_itself(tmp_path):
+    for name, colour in (("red", "red"), ("blue", "blue")):
+        for index in range(3):
+            picture(tmp_path / "own" / name / f"{index}.png", colour)
+    images, recipe = data.load(CONDITIONAL, tmp_path / "own")
+    assert images.pixels.shape == (6, 3, 28, 28) and recipe.channels == 3 and recipe.dataset == "images"
+    assert images.classes == ["blue", "red"] and list(images.labels) == [0, 0, 0, 1, 1, 1]
+    assert tuple(images.pixels[5, :, 0, 0]) == (255, 0, 0)
+
+
+def test_grey_pictures_stay_grey_and_a_zip_is_as_good_as_a_folder(tmp_path):
+    for index in range(3):
+        picture(tmp_path / "own" / f"{index}.jpg", 100, mode="L")
+    folder, recipe = data.load(RECIPE, tmp_path / "own")
+    assert folder.pixels.shape == (3, 1, 28, 28) and recipe.channels == 1 and folder.labels is None
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        for file in sorted((tmp_path / "own").iterdir()):
+            archive.write(file, f"top/{file.name}")
+    zipped, _ = data.load(RECIPE, tmp_path / "own.zip")
+    np.testing.assert_array_equal(zipped.pixels, folder.pixels)
+    assert zipped.labels is None
+
+
+def test_odd_pictures_are_read_as_a_person_would_see_them(tmp_path):
+    own = tmp_path / "own"
+    picture(own / "a-one-pixel.png", "red", (1, 1))
+    picture(own / "b-cmyk.jpg", (0, 255, 255, 0), mode="CMYK")
+    picture(own / "c-clear.png", (0, 0, 0, 0), mode="RGBA")
+    Image.fromarray(np.full((30, 30), 65535, np.uint16)).save(own / "d-16-bit.png")
+    turned = Image.new("RGB", (40, 20), "black")
+    turned.paste("white", (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees: the white half is the upper one
+    turned.save(own / "e-turned.png", exif=exif)
+    Image.new("P", (30, 30)).save(own / "f-frames.gif", save_all=True, append_images=[Image.new("P", (30, 30), 1)])
+    images, _ = data.load(RECIPE, own)
+    mean = images.pixels.mean((2, 3))
+    assert len(images.pixels) == 6
+    assert tuple(mean[0]) == (255, 0, 0) and mean[1][0] > 200 and mean[1][1] < 60
+    assert (mean[2] == 255).all() and (mean[3] == 255).all()
+    assert images.pixels[4, 0, :8].mean() > 200 and images.pixels[4, 0, -8:].mean() < 50
+
+
+def test_unreadable_files_are_named_and_skipped(tmp_path, capsys):
+    for index in range(3):
+        picture(tmp_path / "own" / f"{index}.png", "red")
+    (tmp_path / "own" / "empty.png").write_bytes(b"")
+    (tmp_path / "own" / "text.jpg").write_text("no picture")
+    header = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(header, "PNG")
+    (tmp_path / "own" / "bomb.png").write_bytes(header.getvalue())
+    (tmp_path / "own" / "notes.txt").write_text("left alone")
+    images, _ = data.load(RECIPE, tmp_path / "own")
+    assert len(images.pixels) == 3
+    said = capsys.readouterr().err
+    assert all(f"skipped {name}: " in said for name in ("empty.png", "text.jpg", "bomb.png")) and "notes" not in said
+
+
+@pytest.mark.parametrize(
+    ("files", "recipe", "names"),
+    [
+        ([], RECIPE, "could not be downloaded|has no picture"),
+        (["a.png"], replace(RECIPE, batch_size=8), "1 readable pictures, fewer than one batch of 8"),
+        (["a.png", "b.png"], CONDITIONAL, "needs classes and .* has no class folders"),
+    ],
+)
+def test_too_few_or_unlabelled_pictures_are_refused(files, recipe, names, tmp_path, monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    (tmp_path / "own").mkdir()
+    for name in files:
+        picture(tmp_path / "own" / name, "red")
+    with pytest.raises(GanDemoError, match=names):
+        data.load(recipe, tmp_path / "own")
+
+
+def test_files_that_are_no_zip_and_folders_that_are_not_there_are_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(GanDemoError, match="neither a folder nor a zip"):
+        data.load(RECIPE, tmp_path / "file")
+    with pytest.raises(GanDemoError, match=r"Anime faces is not in .* and cannot be downloaded"):
+        data.load(recipes.get("dcgan-anime"), tmp_path / "nowhere")

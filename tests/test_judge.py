@@ -1,0 +1,73 @@
+"""What a person would lose: figures that mean something."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors
+from conftest import DATA
+
+from gan_demo import data, judge, recipes
+from gan_demo.run import Run
+
+MARKS = {"mnist": 0.99, "fashion-mnist": 0.91, "cifar10": 0.80}
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    """The 10,000 digits of MNIST's test split."""
+    return data.load(recipes.get("dcgan-mnist"), DATA, train=False)[0]
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_each_judge_is_small_and_as_good_as_it_must_be(name):
+    path = judge.JUDGES / f"{name}.safetensors"
+    assert path.stat().st_size < 1e6
+    with safetensors.safe_open(path, "np") as file:
+        metadata = file.metadata()
+    assert float(metadata["accuracy"]) >= MARKS[name] and int(metadata["tested"]) >= 5000
+
+
+def test_the_stated_accuracy_is_the_true_one(held_out):
+    network = judge.Judge("mnist")
+    _, probabilities = network.look(held_out.pixels.transpose(0, 2, 3, 1))
+    assert (probabilities.argmax(1) == held_out.labels).mean() == pytest.approx(network.accuracy, abs=1e-3)
+
+
+def test_the_frechet_distance_of_two_normal_clouds_is_the_known_one():
+    random = np.random.default_rng(0)
+    a = random.normal(0, 1, (200_000, 3))
+    b = random.normal([1, 0, 0], 2, (200_000, 3))
+    # |mean|^2 + tr(1 + 4 - 2 * 2) = 1 + 3
+    assert judge.frechet(a, b) == pytest.approx(4, abs=0.05) and judge.frechet(a, a) == pytest.approx(0, abs=1e-9)
+
+
+def test_distances_grow_with_the_damage(held_out):
+    """Real digits are near real digits, blurred ones farther, noise farthest; for both measures."""
+    real = held_out.pixels.transpose(0, 2, 3, 1)
+    a, b = real[:1000], real[1000:2000]
+    blurred = (b.astype(int) + np.roll(b, 1, 1) + np.roll(b, 1, 2) + np.roll(b, (1, 1), (1, 2))) // 4
+    noise = np.random.default_rng(0).integers(0, 256, b.shape)
+    for measure in (judge._Classified("mnist", a), judge._Sliced(a)):
+        near, far, farthest = (measure(x.astype(np.uint8), None)[measure.name] for x in (b, blurred, noise))
+        assert near < 0.7 * far < 0.7 * farthest
+
+
+def test_a_collapsed_generator_is_seen_by_its_diversity(held_out):
+    real = held_out.pixels.transpose(0, 2, 3, 1)
+    measure = judge._Classified("mnist", real[:1000])
+    order = np.argsort(held_out.labels[1000:3000], kind="stable")
+    labels = held_out.labels[1000:3000][order]
+    one_each = real[1000:3000][order][np.searchsorted(labels, labels)]
+    assert measure(real[1000:3000][order], labels)["diversity"] == pytest.approx(1, abs=0.25)
+    assert measure(one_each, labels)["diversity"] < 0.05
+    assert measure(one_each, labels)["accuracy"] > 0.8
+
+
+def test_every_snapshot_has_its_figures_beside_the_floor(digits_run):
+    metrics = json.loads((digits_run / "metrics.json").read_text())
+    steps = [row["step"] for row in metrics["snapshots"]]
+    assert steps == Run(digits_run).steps and metrics["best"] in steps
+    assert metrics["measure"] == "frechet" and metrics["images"] == 2000 and "MNIST" in metrics["judge"]
+    assert all({"frechet", "accuracy", "diversity", "classes"} <= set(row) for row in metrics["snapshots"])
+    assert 0 < metrics["floor"] < min(row["frechet"] for row in metrics["snapshots"])

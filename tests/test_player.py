@@ -1,0 +1,130 @@
+"""What a person would lose: the right picture for a seed, a class and a step."""
+
+import numpy as np
+import pytest
+from conftest import fit
+
+from gan_demo import film, recipes
+from gan_demo.errors import GanDemoError
+from gan_demo.player import open_run
+
+
+@pytest.fixture(scope="module")
+def player(digits_run):
+    return open_run(digits_run)
+
+
+def test_the_players_facts(player, digits_run):
+    assert player.name == digits_run.name and player.recipe == "cdcgan-mnist"
+    assert player.classes == list("0123456789") and player.image_shape == (28, 28, 1)
+    assert player.steps[0] == 0 and player.steps[-1] == 60
+
+
+def test_a_seed_is_the_same_picture_alone_and_in_any_batch(player):
+    many = player.generate(range(40))
+    assert many.shape == (40, 28, 28, 1) and many.dtype == np.uint8
+    for seed in (0, 17, 39):
+        np.testing.assert_array_equal(player.generate([seed])[0], many[seed])
+    np.testing.assert_array_equal(player.generate([39, 3])[0], many[39])
+
+
+def test_a_class_changes_the_picture_and_none_means_the_seed_modulo_the_classes(player):
+    three, eight = player.generate([5, 5], classes=[3, 8])
+    assert (three != eight).any()
+    np.testing.assert_array_equal(player.generate([13])[0], player.generate([13], classes=[3])[0])
+
+
+def test_a_step_between_two_snapshots_is_the_one_before(player):
+    at, after = player.steps[2], player.steps[3]
+    assert after > at + 1
+    np.testing.assert_array_equal(player.generate([1], step=after - 1), player.generate([1], step=at))
+    np.testing.assert_array_equal(player.generate([1], step=10**9), player.generate([1]))
+
+
+def test_a_film_is_every_snapshots_picture_of_the_same_seeds(player):
+    frames = player.film([4, 9], classes=[1, 2])
+    assert frames.shape == (len(player.steps), 2, 28, 28, 1)
+    for index, step in enumerate(player.steps):
+        np.testing.assert_array_equal(frames[index], player.generate([4, 9], [1, 2], step))
+    assert (frames[0] != frames[-1]).any()
+
+
+def test_a_walk_holds_both_its_ends(player):
+    walk = player.interpolate((3, 1), (8, 2), 7)
+    np.testing.assert_array_equal(walk[0], player.generate([3], [1])[0])
+    np.testing.assert_array_equal(walk[-1], player.generate([8], [2])[0])
+    np.testing.assert_array_equal(player.interpolate(3, 8, 7, classes=[1, 2]), walk)
+    np.testing.assert_array_equal(player.interpolate(3, 8, 5, classes=4)[0], player.generate([3], [4])[0])
+    assert player.interpolate(3, 8, 1).shape == (1, 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "names"),
+    [
+        (lambda p: p.generate([-1]), "seed -1|seed '-1'"),
+        (lambda p: p.generate([2**64]), "seed"),
+        (lambda p: p.generate([1], classes=[10]), "class"),
+        (lambda p: p.generate([1, 2], classes=[1]), "1 classes for 2 seeds"),
+        (lambda p: p.generate([1], step=-1), "step"),
+        (lambda p: p.generate([1], truncation=2), "truncation"),
+        (lambda p: p.interpolate(1, 2, 0), "frames"),
+        (lambda p: p.interpolate(1, 2, "many"), "frames"),
+    ],
+)
+def test_what_will_not_do_is_said(call, names, player):
+    with pytest.raises(GanDemoError, match=names):
+        call(player)
+
+
+def test_an_unconditional_run_says_that_it_knows_no_classes(mnist, tmp_path):
+    fit(recipes.get("mlp-mnist"), mnist, tmp_path / "run", length=2, snapshots=2)
+    player = open_run(tmp_path / "run")
+    assert player.classes is None and player.generate([1]).shape == (1, 28, 28, 1)
+    with pytest.raises(GanDemoError, match="knows no classes"):
+        player.generate([1], classes=[0])
+
+
+def test_eight_bits_change_the_pictures_by_under_one_percent_and_keep_a_history_small(mnist, tmp_path):
+    """The MLP of 1.5M parameters: 48 snapshots under 75 MB, pictures under 1% of the range from full precision."""
+    import torch
+
+    from gan_demo.latents import latents
+    from gan_demo.weights import load_weights
+
+    trainer = fit(recipes.get("mlp-mnist"), mnist, tmp_path / "run", length=150, snapshots=3)
+    assert 48 * trainer.run.snapshots[-1].bytes < 75e6
+    exact = trainer.average.module
+    full = load_weights((tmp_path / "run" / "model.safetensors").read_bytes(), "model")
+    exact.load_state_dict({name: torch.from_numpy(value) for name, value in full.items()})
+    with torch.inference_mode():
+        pictures = exact(torch.from_numpy(latents(range(200), 100))).permute(0, 2, 3, 1).numpy() * 127.5 + 127.5
+    shown = open_run(tmp_path / "run").generate(range(200)).astype(float)
+    assert 0 < np.abs(shown - pictures).mean() < 0.01 * 255
+
+
+def test_a_sheet_cuts_up_into_the_films_frames(player):
+    from io import BytesIO
+
+    from PIL import Image
+
+    frames = player.film(range(16))
+    data, layout = film.sheet(frames)
+    sheet = np.asarray(Image.open(BytesIO(data)).convert("L")).astype(float)
+    width, height = layout["frame_width"], layout["frame_height"]
+    for index in range(len(frames)):
+        row, column = divmod(index, layout["frame_columns"])
+        cut = sheet[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        assert np.abs(cut - film.grid(frames[index], layout["tile_columns"])[:, :, 0]).mean() < 8
+    assert max(sheet.shape) <= film.MAX_SIDE
+
+
+def test_a_network_too_large_to_be_honest_is_refused_before_it_is_allocated(digits_run, tmp_path):
+    import json
+    import shutil
+
+    folder = shutil.copytree(digits_run, tmp_path / "run")
+    config = json.loads((folder / "config.json").read_text())
+    config["hyperparameters"]["generator_widths"] = [8192, 8192, 8192]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(GanDemoError, match="over 100,000,000 parameters"):
+        open_run(folder)

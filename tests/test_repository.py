@@ -1,0 +1,107 @@
+"""What a contributor would lose: a repository that stays as it claims to be."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from gan_demo import recipes
+from gan_demo.run import Run
+
+FLOORS = {
+    "errors": 0, "install": 0,
+    "recipes": 1, "latents": 1, "weights": 1, "film": 1,
+    "networks": 2, "losses": 2, "data": 2, "ema": 2, "parallel": 2, "machine": 2,
+    "run": 3,
+    "training": 4, "resume": 4, "judge": 4, "player": 4, "hub": 4,
+    "ui": 5, "benchmark": 6,
+}  # fmt: skip
+PAIRS = {("training", "resume"), ("resume", "training")}  # one room's two halves
+
+
+def tracked(*patterns: str) -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in done.stdout.split("\0") if name]
+
+
+@pytest.mark.parametrize("command", [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]])
+def test_lint_format_and_types(command):
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports anywhere but under TYPE_CHECKING."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        id(node) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }  # fmt: skip
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_data_flows_one_way_through_the_floors():
+    for path in tracked("gan_demo/*.py"):
+        room = path.relative_to(ROOT / "gan_demo").parts[0].removesuffix(".py")
+        if room.startswith("__"):
+            continue
+        for name in imported(path):
+            if not name.startswith("gan_demo."):
+                continue
+            other = name.split(".")[1]
+            if other in FLOORS and other != room and (room, other) not in PAIRS:
+                assert FLOORS[other] < FLOORS[room] or (room, other) == ("weights", "errors"), f"{path}: {name}"
+
+
+def test_the_core_knows_no_web_and_the_web_no_training():
+    for path in tracked("gan_demo/*.py"):
+        names = imported(path)
+        if "ui" in path.parts:
+            assert not any(name.startswith(("gan_demo.training", "gan_demo.losses")) for name in names), path
+        elif path.name != "benchmark.py":
+            assert not any(name.split(".")[0] in ("gradio", "gradio_client") for name in names), path
+
+
+def test_checkpoints_keep_their_budget_and_open():
+    files = tracked("checkpoints")
+    assert sum(path.stat().st_size for path in files) < 160 * 2**20
+    assert max(path.stat().st_size for path in files) < 10e6
+    assert not [path for path in files if "state" in path.parts]
+    folders = {path.parent for path in files if path.name == "config.json"}
+    assert folders
+    for folder in folders:
+        run = Run(folder)
+        assert len(run.steps) >= 16 and run.steps[0] == 0 and run.steps[-1] == run.config.steps
+        ready = json.loads((folder / "film.json").read_text())
+        assert ready["revision"] == run.revision and ready["steps"] == run.steps
+        for step in run.steps:
+            run.read_snapshot(step)
+
+
+def test_the_table_of_recipes_is_the_one_that_runs():
+    assert (ROOT / "gan_demo" / "RECIPES.md").read_text() == recipes.markdown()
+
+
+def test_the_readmes_commands_and_front_matter_are_true():
+    from importlib.metadata import version
+
+    text = (ROOT / "README.md").read_text()
+    front = dict(re.findall(r"^(\w+): (.*)$", text.split("---")[1], re.MULTILINE))
+    assert front["sdk"] == "gradio" and front["sdk_version"] == version("gradio") and front["app_file"] == "app.py"
+    assert "python3 -m gan_demo" in text and "python3 tests" in text
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\npython3 tests")
+    for picture in re.findall(r"!\[[^]]*\]\((?!http)([^)]+)\)", text):
+        assert (ROOT / picture).exists(), picture

@@ -1,0 +1,155 @@
+"""What a person would lose: a run folder that opens, or the word that says why it does not."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
+from gan_demo.weights import dequantize, load_weights, quantize, save_weights
+
+
+def edit(path, change) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+@pytest.fixture
+def folder(digits_run, tmp_path):
+    return shutil.copytree(digits_run, tmp_path / "run")
+
+
+def test_the_folder_holds_what_the_contract_lists(folder):
+    run = Run(folder)
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files == {
+        "config.json", "model.safetensors", "discriminator.safetensors", "history.csv", "metrics.json",
+        "film.webp", "film.json", "snapshots/index.json", "state/state.pt", "samples/real.png",
+        *(f"snapshots/step-{step:08d}.safetensors" for step in run.steps),
+        *(f"samples/step-{step:08d}.png" for step in run.steps),
+    }  # fmt: skip
+    assert run.config.recipe == "cdcgan-mnist" and run.config.dataset == "mnist" and run.config.dataset_images == 60_000
+    assert run.config.classes == list("0123456789") and run.config.image_shape == [28, 28, 1]
+    assert run.config.steps == run.config.length == run.steps[-1] == 60
+    last = run.snapshots[-1]
+    assert last.images == 60 * 16 and last.epoch == pytest.approx(60 / 3750)
+    assert (folder / "snapshots" / last.file).stat().st_size == last.bytes
+
+
+def test_a_config_survives_the_way_to_the_disk_and_back(folder):
+    run = Run(folder)
+    run.write_config(run.config)
+    assert Run(folder).config == run.config
+    recipe = run.config.as_recipe()
+    assert recipe.batch_size == 16 and recipe.latent_size == 16 and recipe.generator_widths == (256, 128, 64)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda c: c.update(format=2), "newer than this version reads"),
+        (lambda c: c.pop("seed"), "lacks the key 'seed'"),
+        (lambda c: c.update(surprise=1), "unknown key 'surprise'"),
+        (lambda c: c.update(latent_size="16"), "'latent_size'"),
+        (lambda c: c.update(latent_size=10**9), "'latent_size' is out of range"),
+        (lambda c: c.update(image_shape=[28, 28]), "'image_shape' is out of range"),
+        (lambda c: c.update(image_shape=[10**6, 10**6, 3]), "'image_shape' is out of range"),
+        (lambda c: c["hyperparameters"].update(generator_widths=[10**9, 1, 1]), "'generator_widths' is out of range"),
+        (lambda c: c["hyperparameters"].pop("betas"), "hyperparameters lacks the key 'betas'"),
+        (lambda c: c["hyperparameters"].update(network="../x"), "no network is called"),
+        (lambda c: c.update(classes=None), "'conditional' is out of range"),
+        (lambda c: c.update(seconds=float("nan")), "'seconds'"),
+    ],
+)
+def test_a_config_that_cannot_be_read_back_is_refused_with_the_keys_name(change, names, folder):
+    from gan_demo.player import open_run
+
+    edit(folder / "config.json", change)
+    with pytest.raises(GanDemoError, match=names):
+        open_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        (lambda entry: entry.update(file="../../config.json"), "no snapshot's name"),
+        (lambda entry: entry.update(step=7), "no snapshot's name for step 7"),
+        (lambda entry: entry.pop("sha256"), "lacks the key 'sha256'"),
+    ],
+)
+def test_an_index_that_points_elsewhere_is_refused(change, names, folder):
+    edit(folder / "snapshots" / "index.json", lambda index: change(index["snapshots"][1]))
+    with pytest.raises(GanDemoError, match=names):
+        Run(folder)
+
+
+def test_damaged_files_are_named(folder):
+    run = Run(folder)
+    file = folder / "snapshots" / run.snapshots[2].file
+    file.write_bytes(file.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(GanDemoError, match=rf"{file.name} is damaged .its sha256"):
+        run.read_snapshot(run.steps[2])
+    file.unlink()
+    with pytest.raises(GanDemoError, match=rf"{file.name} cannot be read"):
+        run.read_snapshot(run.steps[2])
+    (folder / "config.json").write_text("{")
+    with pytest.raises(GanDemoError, match=r"config.json is damaged"):
+        Run(folder)
+    with pytest.raises(GanDemoError, match="is no run folder"):
+        Run(folder / "snapshots")
+
+
+def test_weights_with_nan_or_a_false_header_are_refused():
+    with pytest.raises(GanDemoError, match="'w' holds numbers that are no finite float32"):
+        load_weights(save_weights({"w": np.array([np.nan], np.float32)}, {}), "x")
+    for data in (b"", b"\x80\x04pickle", (10**12).to_bytes(8, "little") + b"{}"):
+        with pytest.raises(GanDemoError, match="x is damaged"):
+            load_weights(data, "x")
+
+
+def test_eight_bits_with_a_scale_a_row_err_by_half_a_step_at_most():
+    random = np.random.default_rng(0)
+    weight = random.normal(size=(6, 5, 4, 4)).astype(np.float32) * random.uniform(0.01, 10, (6, 1, 1, 1))
+    weight[3] = 0
+    for axis in (0, 1):
+        stored = quantize({"w": weight.astype(np.float32), "b": np.ones(3, np.float32)}, {"w": axis})
+        assert stored["w"].dtype == np.int8 and stored["w.scale"].size == weight.shape[axis]
+        back = dequantize(stored)
+        assert (np.abs(back["w"] - weight) <= stored["w.scale"] * 0.5001).all()
+        np.testing.assert_array_equal(back["b"], 1)
+
+
+def test_the_same_weights_are_the_same_bytes():
+    weights = {"b": np.ones(3, np.float32), "a": np.zeros((2, 2), np.int8)}
+    metadata = {"step": "1", "recipe": "x", "format": "pt"}
+    assert len({save_weights(weights, metadata) for _ in range(20)}) == 1
+    assert set(load_weights(save_weights({"b": weights["b"]}, metadata), "x")) == {"b"}
+
+
+def test_a_torn_last_line_of_the_history_is_passed_over(folder):
+    rows = Run(folder).read_history()
+    with (folder / "history.csv").open("a") as file:
+        file.write("61,0.5,0.")
+    assert Run(folder).read_history() == rows
+    assert rows[0]["step"] == 1 and rows[-1]["step"] == 60
+
+
+def test_a_second_run_does_not_overwrite_the_first(folder):
+    run = Run(folder)
+    with pytest.raises(GanDemoError, match="holds a run already: go on with --resume"):
+        Run.create(folder, run.config)
+
+
+def test_the_model_opens_with_safetensors_and_plain_torch(folder):
+    """What the model card promises to people who do not use this project's player."""
+    from safetensors.torch import load_file
+
+    from gan_demo.networks import build
+
+    run = Run(folder)
+    generator, discriminator = build(run.config.as_recipe(), 10)
+    generator.load_state_dict(load_file(folder / "model.safetensors"))
+    discriminator.load_state_dict(load_file(folder / "discriminator.safetensors"))
