@@ -172,6 +172,7 @@ def train(options: argparse.Namespace) -> None:
 
 def finish(trainer, options: argparse.Namespace, images) -> None:
     """Judge the snapshots, write the ready film, and print a summary that a person can read."""
+    from gan_demo import card
     from gan_demo.machine import duration
     from gan_demo.player import Player
 
@@ -182,12 +183,14 @@ def finish(trainer, options: argparse.Namespace, images) -> None:
 
         metrics = judge.evaluate(run, player.generate, images)
     player.write_ready_film()
+    card.write(run, metrics)
     took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
     print(f"\n{run.config.name}: {took}")
     print(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
     if metrics:
         print(f"  quality   {judge.describe(metrics)}")
     print(f"  open it   python app.py --runs {run.path}")
+    print(f"  push it   hf upload USER/{run.config.name} {run.path} --exclude 'state/*'")
     if trainer.stopped_by:
         print(
             f"  stopped by {trainer.stopped_by}; go on with  python train.py {options.recipe} --out {run.path} --resume"

@@ -1,12 +1,14 @@
 """What the two networks minimise, as named terms whose sum is the loss; history.csv records each apart."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
 
-from gan_demo.networks import Verdict
 from gan_demo.recipes import Range, Recipe
+
+if TYPE_CHECKING:
+    from gan_demo.networks import Verdict
 
 Terms = dict[str, torch.Tensor]
 
@@ -26,7 +28,12 @@ class BCE:
 
     @staticmethod
     def discriminator(
-        recipe: Recipe, real: Verdict, fake: Verdict, real_classes: torch.Tensor, fake_classes: torch.Tensor, draw: Draw
+        recipe: Recipe,
+        real: "Verdict",
+        fake: "Verdict",
+        real_classes: torch.Tensor,
+        fake_classes: torch.Tensor,
+        draw: Draw,
     ) -> Terms:
         """Terms from the verdicts on N real and N fake images and their class indices, int64 (N,)."""
         weight = recipe.adversarial_weight
@@ -40,7 +47,7 @@ class BCE:
         return terms
 
     @staticmethod
-    def generator(recipe: Recipe, fake: Verdict, fake_classes: torch.Tensor, draw: Draw) -> Terms:
+    def generator(recipe: Recipe, fake: "Verdict", fake_classes: torch.Tensor, draw: Draw) -> Terms:
         """Terms from the verdict on N fake images."""
         terms = {"g": _bce(fake.source, draw(recipe.generator_labels, fake.source))}
         if fake.classes is not None:

@@ -42,12 +42,13 @@ def mnist() -> Images:
 @pytest.fixture(scope="session")
 def digits_run(mnist, tmp_path_factory) -> Path:
     """A conditional run on real digits, a few steps long: a folder as train.py leaves it."""
-    from gan_demo import judge
+    from gan_demo import card, judge
     from gan_demo.player import open_run
 
     out = tmp_path_factory.mktemp("runs") / "digits"
     trainer = fit(small(recipes.get("cdcgan-mnist")), mnist, out, length=60, snapshots=6)
     player = open_run(out)
-    judge.evaluate(trainer.run, player.generate, mnist)
+    metrics = judge.evaluate(trainer.run, player.generate, mnist)
     player.write_ready_film()
+    card.write(trainer.run, metrics)
     return out

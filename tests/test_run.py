@@ -27,7 +27,7 @@ def test_the_folder_holds_what_the_contract_lists(folder):
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
         "config.json", "model.safetensors", "discriminator.safetensors", "history.csv", "metrics.json",
-        "film.webp", "film.json", "snapshots/index.json", "state/state.pt", "samples/real.png",
+        "film.webp", "film.json", "README.md", "snapshots/index.json", "state/state.pt", "samples/real.png",
         *(f"snapshots/step-{step:08d}.safetensors" for step in run.steps),
         *(f"samples/step-{step:08d}.png" for step in run.steps),
     }  # fmt: skip
@@ -153,3 +153,13 @@ def test_the_model_opens_with_safetensors_and_plain_torch(folder):
     generator, discriminator = build(run.config.as_recipe(), 10)
     generator.load_state_dict(load_file(folder / "model.safetensors"))
     discriminator.load_state_dict(load_file(folder / "discriminator.safetensors"))
+
+
+def test_the_card_says_what_was_measured(folder):
+    card = (folder / "README.md").read_text()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    last = metrics["snapshots"][-1]
+    assert f"| last | 60 | {last['frechet']:.4g} |" in card and f"| real images | | {metrics['floor']:.4g} |" in card
+    assert "60 steps of 16 images" in card and "arXiv:1411.1784" in card and "licence: none stated" in card
+    for picture in ("samples/step-00000060.png", "samples/real.png"):
+        assert f"({picture})" in card and (folder / picture).exists()
