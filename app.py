@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from pathlib import Path
 
 from gan_demo.errors import GanDemoError
 
@@ -36,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 def default_sources() -> list[str]:
     """The runs of GAN_DEMO_RUNS, comma-separated; where it is unset, those that ship with the code."""
     named = [source.strip() for source in os.environ.get("GAN_DEMO_RUNS", "").split(",")]
-    return [source for source in named if source] or [os.path.join(os.path.dirname(__file__), "checkpoints")]
+    return [source for source in named if source] or [str(Path(__file__).parent / "checkpoints")]
 
 
 if __name__ == "__main__":

@@ -65,11 +65,8 @@ function draw() {
   tell(".aside", caption.aside);
   part(".frame").textContent = caption.short;
   part(".current figcaption").textContent = caption.headline;
-  part(".pinned").hidden = part(".pinhead").hidden = pinned === null;
-  section.classList.toggle("comparing", pinned !== null);
   if (pinned !== null) {
     const other = film.caption(pinned);
-    fit();
     paint(part(".pinned canvas"), pinned);
     part(".pinned canvas").setAttribute("aria-label", other.picture);
     part(".pinned figcaption").textContent = other.headline;
@@ -159,7 +156,10 @@ function showPlaying() {
 
 function pin(at) {
   pinned = at;
-  redraw();
+  part(".pinned").hidden = part(".pinhead").hidden = pinned === null;
+  section.classList.toggle("comparing", pinned !== null);
+  fit();
+  draw(); // at once: a canvas of a new size is empty
 }
 
 // ---------------------------------------------------------------- what is shown
@@ -175,9 +175,9 @@ async function show(next) {
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
       stop();
-      pinned = null;
+      if (pinned !== null) pin(null);
     }
-    const first = film === null || film.name !== next.name;
+    const first = film?.name !== next.name;
     film = { ...next, sheet };
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());

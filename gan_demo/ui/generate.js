@@ -2,7 +2,7 @@
 "use strict";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 64];
-const ROW = 8; // seeds in a row when each class has one
+const ROW = 10; // seeds in a row when each class has one
 const SAVED_SIDE = 256; // pixels at least: a saved tile is enlarged by a whole number, so that each pixel stays a square
 
 const part = (selector) => element.querySelector(selector);
@@ -85,29 +85,48 @@ function makeTile() {
   return tile;
 }
 
+function edge(text, kind) {
+  return Object.assign(document.createElement("span"), { textContent: text, className: `edge ${kind}` });
+}
+
 function drawGrid() {
   const { facts, card } = shown;
+  const byClass = gan.state.rows && card.classes !== null;
   const grid = part(".grid");
-  while (grid.children.length > facts.seeds.length) grid.lastChild.remove();
-  while (grid.children.length < facts.seeds.length) grid.append(makeTile());
+  const kept = [...grid.querySelectorAll(".tile")].slice(0, facts.seeds.length);
+  const tiles = facts.seeds.map((_, index) => kept[index] ?? makeTile());
+  tiles.forEach(drawTile);
+  grid.classList.toggle("by-class", byClass);
   grid.style.setProperty("--columns", facts.columns);
   grid.style.setProperty("--rows", Math.ceil(facts.seeds.length / facts.columns));
-  [...grid.children].forEach((tile, index) => {
-    cut(tile.querySelector("canvas"), index);
-    const name = facts.classes && card.classes[facts.classes[index]];
-    const verdict = facts.verdict && `${Math.round(100 * facts.verdict[index])} %`;
-    tile.dataset.index = index;
-    tile.querySelector(".seed").textContent = gan.state.rows && name ? `${name} · ${facts.seeds[index]}` : facts.seeds[index];
-    tile.querySelector(".verdict").textContent = verdict ?? "";
-    tile.querySelector(".verdict").style.setProperty("--sure", facts.verdict ? facts.verdict[index] : 0);
-    const parts = [`seed ${facts.seeds[index]}`, name && `class ${name}`, verdict && `judged ${verdict} real`];
-    tile.setAttribute("aria-label", parts.filter(Boolean).join(", "));
-  });
+  if (byClass) {
+    const heads = [edge("", "seed"), ...facts.seeds.slice(0, facts.columns).map((seed) => edge(seed, "seed"))];
+    const rows = tiles.flatMap((tile, index) =>
+      index % facts.columns ? [tile] : [edge(card.classes[facts.classes[index]], "name"), tile],
+    );
+    grid.replaceChildren(...heads, ...rows);
+  } else if (grid.children.length !== tiles.length || grid.querySelector(".edge")) {
+    grid.replaceChildren(...tiles);
+  }
   mark();
 }
 
+function drawTile(tile, index) {
+  const { facts, card } = shown;
+  cut(tile.querySelector("canvas"), index);
+  const name = facts.classes && card.classes[facts.classes[index]];
+  const verdict = facts.verdict && `${Math.round(100 * facts.verdict[index])} %`;
+  tile.dataset.index = index;
+  tile.querySelector(".seed").textContent = facts.seeds[index];
+  tile.querySelector(".verdict").textContent = verdict ?? "";
+  tile.querySelector(".verdict").style.setProperty("--sure", facts.verdict ? facts.verdict[index] : 0);
+  const parts = [`seed ${facts.seeds[index]}`, name && `class ${name}`, verdict && `judged ${verdict} real`];
+  tile.title = parts.filter(Boolean).join(", ");
+  tile.setAttribute("aria-label", tile.title);
+}
+
 function mark() {
-  for (const tile of part(".grid").children) {
+  for (const tile of element.querySelectorAll(".tile")) {
     const index = Number(tile.dataset.index);
     const chosen = gan.state.rows ? gan.state.class : null;
     const hit = shown.facts.seeds[index] === gan.state.seed && (chosen === null || shown.facts.classes?.[index] === chosen);
@@ -129,8 +148,9 @@ async function drawClasses(card, state) {
     chip.dataset.index = index;
     return chip;
   });
-  const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "each its own" });
+  const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "mixed" });
   const focused = document.activeElement?.closest(".chip")?.dataset.index;
+  part(".classes").style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "118px" : "76px");
   part(".classes").replaceChildren(all, ...chips);
   if (focused !== undefined) part(`.chip[data-index="${focused}"]`)?.focus();
   markClasses();
@@ -179,7 +199,7 @@ function enlargement() {
 }
 
 part(".save-tile").addEventListener("click", () => {
-  const index = Math.max(0, [...part(".grid").children].findIndex((tile) => tile.getAttribute("aria-pressed") === "true"));
+  const index = Math.max(0, [...element.querySelectorAll(".tile")].findIndex((tile) => tile.getAttribute("aria-pressed") === "true"));
   const canvas = cut(document.createElement("canvas"), index, enlargement());
   save(canvas, `${shown.card.key}-seed-${shown.facts.seeds[index]}.png`);
 });

@@ -10,6 +10,7 @@ import gradio as gr
 
 from gan_demo.errors import GanDemoError
 from gan_demo.ui import generate, replay, walk
+from gan_demo.ui.endpoints import declare_zero_gpu, endpoints
 from gan_demo.ui.library import Library
 from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
@@ -26,14 +27,14 @@ def build(library: Library) -> gr.Blocks:
     titles = library.titles()
     first = library.run(next(iter(library.runs)))
     classes = first.config.classes
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         with gr.Row(elem_id="masthead"):
             gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
             model = gr.Dropdown([(titles[key], key) for key in titles], label="Run", elem_id="model", min_width=220)
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed", min_width=130)
             random = gr.Button("Random", elem_id="random", min_width=96)
             chosen = gr.Dropdown(
-                [("each its own", -1), *((name, index) for index, name in enumerate(classes or ()))],
+                [("mixed", -1), *((name, index) for index, name in enumerate(classes or ()))],
                 value=-1,
                 label="Class",
                 elem_id="class",
@@ -58,13 +59,17 @@ def build(library: Library) -> gr.Blocks:
         chosen.change(fn=None, inputs=chosen, js="(value) => gan.input('class', value)")
         random.click(fn=None, outputs=seed, js="() => gan.randomSeed()")
         notice.restore(fn=None, outputs=[model, seed, chosen, tabs], js="() => gan.inputs()")
+        endpoints(library)
     return page
 
 
 def _static(name: str, elem_id: str) -> gr.HTML:
     """A piece of the page that holds no value and runs no script of its own."""
     return gr.HTML(
-        html_template=(HERE / name).read_text(encoding="utf-8"), js_on_load=None, apply_default_css=False, elem_id=elem_id
+        html_template=(HERE / name).read_text(encoding="utf-8"),
+        js_on_load=None,
+        apply_default_css=False,
+        elem_id=elem_id,
     )
 
 
@@ -99,6 +104,7 @@ def launch_options(library: Library) -> dict[str, Any]:
 
 def serve(sources: list[str], host: str, port: int | None, share: bool) -> None:
     """Open the runs and serve the page until it is interrupted; GanDemoError where that cannot be done."""
+    declare_zero_gpu()
     library = Library(sources)
     for _, _, sentence in library.problems:
         print(f"app.py: {sentence}", file=sys.stderr)

@@ -151,13 +151,13 @@ window.gan = (() => {
 
   // ---------------------------------------------------------------- Gradio's inputs
 
-  const OWN_CLASS = -1; // the class input's "each its own"
+  const OWN_CLASS = -1; // the class input's "mixed": each seed has a class of its own
 
   /* What the inputs model, seed, class and the tabs shall show: the answer to the event "restore". */
   function inputs() {
     const update = (changes) => ({ __type__: "update", ...changes });
     const { classes } = run();
-    const choices = [["each its own", OWN_CLASS], ...(classes ?? []).map((name, index) => [name, index])];
+    const choices = [["mixed", OWN_CLASS], ...(classes ?? []).map((name, index) => [name, index])];
     shown = { model: state.model, seed: state.seed, class: state.class, tab: state.tab };
     return [
       state.model,

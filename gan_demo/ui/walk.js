@@ -41,7 +41,7 @@ function stopItem(index, one, classes, removable) {
   item.append(Object.assign(document.createElement("b"), { textContent: LETTERS[index] }), seed);
   if (classes) {
     const chosen = document.createElement("select");
-    chosen.append(new Option("its own", ""), ...classes.map((name, i) => new Option(name, i)));
+    chosen.append(new Option("mixed", ""), ...classes.map((name, i) => new Option(name, i)));
     chosen.value = one.class ?? "";
     chosen.setAttribute("aria-label", `Class of stop ${LETTERS[index]}`);
     chosen.addEventListener("change", () => change(index, { class: chosen.value === "" ? null : Number(chosen.value) }));

@@ -11,10 +11,11 @@ HERE = Path(__file__).parent
 
 def build() -> None:
     """Lay the tab out; walk.js fills it from the page's state and feeds the film."""
-    gr.HTML(
-        html_template=(HERE / "walk.html").read_text(encoding="utf-8"),
-        js_on_load=(HERE / "walk.js").read_text(encoding="utf-8"),
-        apply_default_css=False,
-        elem_id="walk",
-    )
-    film("walk", elem_id="walk-film")
+    with gr.Row(elem_id="walk-row"):
+        gr.HTML(
+            html_template=(HERE / "walk.html").read_text(encoding="utf-8"),
+            js_on_load=(HERE / "walk.js").read_text(encoding="utf-8"),
+            apply_default_css=False,
+            elem_id="walk",
+        )
+        film("walk", elem_id="walk-film")

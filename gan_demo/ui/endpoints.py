@@ -1,0 +1,145 @@
+"""The named endpoints, for gradio_client and other programs: what the page shows, as files and plain JSON.
+
+Each docstring is what `client.view_api()` and the page's "Use via API" print.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+from gradio.utils import get_upload_folder
+
+from gan_demo import film as films
+from gan_demo.errors import GanDemoError
+from gan_demo.latents import MAX_SEED, check_seed
+from gan_demo.ui.library import Library
+from gan_demo.ui.pictures import MAX_TILES
+
+MAX_WIDTH = 16_384  # pixels of a strip
+File = dict[str, Any]
+
+
+def endpoints(library: Library) -> None:
+    """Add /models, /generate, /interpolate, /film and /history to the page that is being built."""
+
+    def answer(model: str, make: Callable[[], Any]) -> Any:
+        try:
+            library.run(str(model))
+            return make()
+        except GanDemoError as error:
+            path = str(library.runs[model].path) if model in library.runs else "\0"
+            raise gr.Error(str(error).replace(path, model), print_exception=False) from None
+
+    def models() -> list[dict]:
+        """List the runs: model (the name that the other endpoints take), title, classes in order (or null for an
+        unconditional run), steps (those with a snapshot), image_shape (height, width, channels) and revision."""
+        cards = [library.card(key) for key in library.runs]
+        return [
+            {
+                "model": card["key"],
+                **{name: card[name] for name in ("title", "classes", "image_shape", "revision")},
+                "steps": [snapshot["step"] for snapshot in card["snapshots"]],
+            }
+            for card in cards
+        ]
+
+    def generate(
+        model: str,
+        seed: int = 0,
+        count: int = 1,
+        class_index: int | None = None,
+        step: int | None = None,
+        truncation: float = 1.0,
+    ) -> dict:
+        """Generate `count` (1 to 100) images of the seeds from `seed` on: a lossless PNG, a grid as square as can be,
+        filled in rows. `class_index`: one class for all, by its place in the list of /models; null gives each seed its
+        own. `step`: null is the last; a step between two snapshots is the one before it. `truncation`: 0 to 1."""
+
+        def make() -> File:
+            seeds = _seeds(seed, _whole("count", count, 1, MAX_TILES))
+            classes = None if class_index is None else [class_index] * len(seeds)
+            images = library.player(model).generate(seeds, classes, step, truncation)
+            return _png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
+
+        return answer(model, make)
+
+    def interpolate(
+        model: str,
+        start: int,
+        end: int,
+        frames: int = 16,
+        start_class: int | None = None,
+        end_class: int | None = None,
+        step: int | None = None,
+        straight: bool = False,
+    ) -> dict:
+        """Walk through latent space from the seed `start` to the seed `end`: a lossless PNG, `frames` images side by
+        side, both ends included. `start_class`, `end_class`: walk between classes too. The way is the great arc
+        (slerp), or `straight`. `step` as in /generate."""
+
+        def make() -> File:
+            player = library.player(model)
+            most = MAX_WIDTH // player.image_shape[1]
+            stops = [(start, start_class), (end, end_class)]
+            images = player.walk(stops, _whole("frames", frames, 2, most), step, straight=bool(straight))
+            return _png(films.grid(images, len(images)), f"{model}-{start}-{end}")
+
+        return answer(model, make)
+
+    def film(model: str, seed: int = 0, class_index: int | None = None) -> tuple[dict, dict]:
+        """Replay the training: a WebP sprite sheet with a frame for each snapshot, each a grid of 16 seeds from `seed`
+        on, and its layout: frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width,
+        tile_height in pixels, and the steps in order. `class_index` as in /generate."""
+
+        def make() -> tuple[File, dict]:
+            seeds = _seeds(seed, films.TILES)
+            classes = None if class_index is None else [class_index] * len(seeds)
+            player = library.player(model)
+            sheet, layout = films.sheet(player.film(seeds, classes))
+            return _file(sheet, f"{model}-film-{seed}.webp"), {**layout, "steps": player.steps}
+
+        return answer(model, make)
+
+    def history(model: str) -> list[dict]:
+        """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g and, with an
+        auxiliary classifier, d_class, g_class), the discriminator's mean verdict on real and generated images
+        (real_score, fake_score: probabilities), and images_per_second."""
+        return answer(model, lambda: library.run(model).read_history())
+
+    for function in (models, generate, interpolate, film, history):
+        gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+def declare_zero_gpu() -> None:
+    """Let the app start on a ZeroGPU Space, which refuses one where no function asks for a GPU.
+
+    Nothing here does: a film takes a CPU less time than it takes to get hold of a GPU, and costs no visitor's quota.
+    """
+    if find_spec("spaces"):
+        import spaces
+
+        spaces.GPU(lambda: None)
+
+
+def _seeds(first: object, count: int) -> list[int]:
+    seed = check_seed(first)
+    return [(seed + tile) % (MAX_SEED + 1) for tile in range(count)]
+
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise GanDemoError(f"{name} {str(value)[:40]!r} will not do: give a whole number from {low} to {high}")
+    return value
+
+
+def _png(pixels: np.ndarray, name: str) -> File:
+    return _file(films.encode(pixels, "PNG"), f"{name}.png")
+
+
+def _file(data: bytes, name: str) -> File:
+    """A file that gradio_client downloads and hands over as a path."""
+    path = save_bytes_to_cache(data, name, get_upload_folder())
+    return gr.FileData(path=path, orig_name=name, size=len(data)).model_dump()
