@@ -182,9 +182,9 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
     return max(0.0, float(mean @ mean + np.trace(cov_a) + np.trace(cov_b) - 2 * cross))
 
 
-def spread(features: np.ndarray, classes: np.ndarray) -> float:
-    """Mean variance of the features within a class: (N, D) and (N,). Near 0 where every class is one picture."""
-    groups = (features[classes == index] for index in np.unique(classes))
+def spread(pixels: np.ndarray, classes: np.ndarray) -> float:
+    """Mean variance of the pixels within a class: (N, H, W, C) and (N,). Near 0 where every class is one picture."""
+    groups = (pixels[classes == index] / 255 for index in np.unique(classes))
     return float(np.mean([group.var(0).sum() for group in groups if len(group) > 1] or [0.0]))
 
 
@@ -262,7 +262,7 @@ class _Classified:
     def __init__(self, dataset: str, reference: np.ndarray):
         self.network = Judge(dataset)
         self.reference, probabilities = self.network.look(reference)
-        self.real_spread = spread(self.reference, probabilities.argmax(1))
+        self.real_spread = spread(reference, probabilities.argmax(1))
         self.judge = (
             f"classifier of {datasets.DATASETS[dataset].title}, {self.network.accuracy:.1%} right on "
             f"{self.network.tested:,} real images it was not trained on"

@@ -1,0 +1,274 @@
+"""For the tests of the page: runs with random weights, the app as a process of its own, and a real Chromium."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from gan_demo import open_run, recipes
+from gan_demo.networks import build, output_axes
+from gan_demo.player import Player
+from gan_demo.recipes import HYPERPARAMETERS
+from gan_demo.run import Config, Run
+from gan_demo.weights import quantize
+
+ROOT = Path(__file__).parent.parent
+STEPS = [0, 10, 40, 100, 400, 1000, 2000, 4000]
+CHROMIUM = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+DIGITS = [str(digit) for digit in range(10)]
+
+
+# ---------------------------------------------------------------- runs
+
+
+def toy_run(path: Path, recipe_name: str, classes: list[str] | None = None, metrics: bool = False) -> Path:
+    """A run of random weights that grow brighter from step to step, so that a picture tells its step."""
+    recipe = recipes.get(recipe_name)
+    torch.manual_seed(len(recipe_name))
+    generator, discriminator = build(recipe, len(classes or ()))
+    config = Config(
+        name=path.name,
+        recipe=recipe.name,
+        dataset=recipe.dataset,
+        dataset_images=60_000,
+        classes=classes,
+        image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
+        latent_size=recipe.latent_size,
+        hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
+        seed=0,
+        length=STEPS[-1],
+        steps=STEPS[-1],
+        seconds=400.0,
+        device="cpu",
+        precision="fp32",
+        versions={"torch": torch.__version__},
+    )
+    run = Run.create(path, config)
+    bias = [value for name, value in generator.named_parameters() if name.endswith("bias")][-1]
+    for index, step in enumerate(STEPS):
+        with torch.no_grad():
+            bias.fill_(index / 4 - 1)
+        stored = quantize(_numpy(generator), output_axes(generator))
+        run.add_snapshot(stored, step, step * 64 / 60_000, step * 64, step / 10)
+    for step in range(0, STEPS[-1] + 1, 40):
+        losses = {"d_real": 0.7 / (1 + step / 900), "d_fake": 0.6 / (1 + step / 900), "g": 0.7 + step / 3000}
+        run.append_history(
+            {"step": step, **losses, "real_score": 0.6, "fake_score": 0.4, "images_per_second": 900}
+        )
+    run.write_model(_numpy(generator), _numpy(discriminator), STEPS[-1])
+    if metrics:
+        points = [{"step": step, "frechet": abs(step - 1000) / 10 + 5, "accuracy": 0.5} for step in STEPS]
+        run.write("metrics.json", {"format": 1, "measure": "frechet", "snapshots": points, "best": 1000})
+    open_run(path).write_ready_film()
+    return path
+
+
+def _numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
+    state = network.state_dict()
+    return {name: value.numpy() for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """Three runs in one folder: plain grey, conditional grey, conditional in colour; and one that is damaged."""
+    folder = tmp_path_factory.mktemp("page-runs")
+    toy_run(folder / "a-plain", "dcgan-mnist", metrics=True)
+    toy_run(folder / "b-classes", "cdcgan-mnist", DIGITS)
+    toy_run(folder / "c-colour", "acgan-cifar10", ["airplane", "automobile", *DIGITS[2:]])
+    (folder / "d-damaged").mkdir()
+    (folder / "d-damaged" / "config.json").write_text("{")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def players(runs) -> dict[str, Player]:
+    return {name: open_run(runs / name) for name in ("a-plain", "b-classes", "c-colour")}
+
+
+# ---------------------------------------------------------------- the app
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class App:
+    """app.py as a process; `start` returns once it answers."""
+
+    source: Path
+    ssr: bool = False
+    url: str = ""
+    process: subprocess.Popen | None = None
+
+    def start(self) -> "App":
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        arguments = [sys.executable, "app.py", "--runs", str(self.source), "--port", str(port)]
+        environment = {**os.environ, "GRADIO_SSR_MODE": str(self.ssr), "GRADIO_ANALYTICS_ENABLED": "False"}
+        self.process = subprocess.Popen(arguments, cwd=ROOT, env=environment)
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                with urlopen(self.url, timeout=10) as answer:
+                    assert answer.status == 200
+                return self
+            except (URLError, ConnectionError, TimeoutError):
+                assert self.process.poll() is None, f"app.py ended with {self.process.returncode}"
+                assert time.monotonic() < give_up, "app.py does not answer"
+                time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def app(runs) -> Iterator[App]:
+    """The app without server-side rendering, as on a person's own machine."""
+    served = App(runs).start()
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="session")
+def ssr_app(runs) -> Iterator[App]:
+    """The app with server-side rendering, as on a Space."""
+    if not shutil.which("node"):
+        pytest.skip("server-side rendering needs node")
+    served = App(runs, ssr=True).start()
+    yield served
+    served.stop()
+
+
+# ---------------------------------------------------------------- the browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium where there is one, else Playwright's own."""
+    found = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Visitor:
+    """One person with a browser window of their own, and all that went over the wire or wrong meanwhile."""
+
+    page: Page
+    url: str
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, wait: str = "#film .film[data-shown]", **query: object) -> "Visitor":
+        """Go to the page; returns once the tab in front has painted."""
+        self.page.goto(f"{self.url}/?{urlencode(query)}")
+        self.page.wait_for_selector(wait)
+        self.page.wait_for_function("document.querySelector('#seed input')")
+        return self
+
+    def state(self, name: str) -> object:
+        return self.page.evaluate("name => gan.state[name]", name)
+
+    def settle(self) -> None:
+        """Wait for two animation frames: what was asked for has been painted."""
+        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def tiles(self, selector: str = "#film .current canvas", side: int = 4) -> np.ndarray:
+        """What is painted: the mean brightness of each of side x side tiles, (side, side), 0 to 255."""
+        self.settle()
+        means = self.page.evaluate(
+            """([selector, side]) => {
+              const canvas = document.querySelector(selector);
+              const { width, height } = canvas;
+              const data = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+              const sums = Array.from({ length: side * side }, () => [0, 0]);
+              for (let y = 0; y < height; y++) for (let x = 0; x < width; x++) {
+                const at = 4 * (y * width + x);
+                if (data[at + 3] < 255) continue; // the gap between two tiles
+                const tile = sums[Math.floor((y * side) / height) * side + Math.floor((x * side) / width)];
+                tile[0] += (data[at] + data[at + 1] + data[at + 2]) / 3;
+                tile[1] += 1;
+              }
+              return sums.map(([sum, count]) => sum / Math.max(1, count));
+            }""",
+            [selector, side],
+        )
+        return np.array(means).reshape(side, side)
+
+    def sees(self, images: np.ndarray, selector: str = "#film .current canvas") -> None:
+        """Assert that these images (N, H, W, C), a square grid of them, are what is painted; retries for a moment."""
+        side = round(len(images) ** 0.5)
+        wanted = images.reshape(len(images), -1).mean(1).reshape(side, side)
+        give_up = time.monotonic() + 8
+        while not np.allclose(painted := self.tiles(selector, side), wanted, atol=3.5):
+            assert time.monotonic() < give_up, f"painted {painted.round()}, wanted {wanted.round()}"
+            time.sleep(0.05)
+
+    def choose(self, name: str, option: str) -> None:
+        """Choose from one of Gradio's dropdowns by the option's text."""
+        self.page.locator(f"#{name} input").click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def scrub(self, index: int, film: str = "#film") -> None:
+        """Drag the film's range to a frame, as a hand does: input events, then one change."""
+        self.page.locator(f"{film} .scrub").evaluate(
+            """(range, index) => {
+              range.value = index;
+              range.dispatchEvent(new Event("input", { bubbles: true }));
+              range.dispatchEvent(new Event("change", { bubbles: true }));
+            }""",
+            index,
+        )
+
+
+@pytest.fixture
+def visit(chromium, request) -> Iterator:
+    """`visit(app, width=..., ...)` opens a fresh window; at the end no console may hold an error, and nothing may have
+    been fetched from another host."""
+    contexts, visitors = [], []
+
+    def new(app: App, width: int = 1280, height: int = 720, **options) -> Visitor:
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        visitor = Visitor(page, app.url)
+        page.on("request", lambda sent: visitor.requests.append(sent.url))
+        page.on("console", lambda said: visitor.complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+        visitors.append(visitor)
+        return visitor
+
+    yield new
+    for context in contexts:
+        context.close()
+    for visitor in visitors:
+        assert not visitor.complaints
+        outside = [url for url in visitor.requests if not url.startswith((visitor.url, "data:", "blob:"))]
+        assert not outside
+
+
+__all__ = ["App", "Visitor", "app", "chromium", "expect", "players", "runs", "ssr_app", "toy_run", "visit"]

@@ -1,0 +1,195 @@
+"""The page's first tab, in a real browser: what a visitor sees of a run's training."""
+
+import numpy as np
+import pytest
+from browser import STEPS, expect
+
+pytest_plugins = ("browser",)
+
+
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+def test_scrubbing_paints_each_snapshot_and_asks_nobody(served, request, visit, players):
+    visitor = visit(request.getfixturevalue(served)).open(model="a-plain", seed=5)
+    film = players["a-plain"].film(range(5, 21))
+    visitor.sees(film[-1])
+    visitor.page.wait_for_load_state("networkidle")
+    before = len(visitor.requests)
+    for index in (0, 3, 6, 1):
+        visitor.scrub(index)
+        visitor.sees(film[index])
+    assert visitor.requests[before:] == []
+    assert f"step={STEPS[1]}" in visitor.page.url
+
+
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+def test_another_seed_run_and_class_are_another_film(served, request, visit, players):
+    visitor = visit(request.getfixturevalue(served)).open()
+    visitor.sees(players["a-plain"].film(range(16))[-1])
+    visitor.page.locator("#seed input").fill("77")
+    visitor.sees(players["a-plain"].film(range(77, 93))[-1])
+    expect(visitor.page.locator("#class")).to_have_count(0)
+    visitor.choose("model", "Conditional DCGAN on MNIST")
+    visitor.sees(players["b-classes"].film(range(77, 93))[-1])
+    visitor.choose("class", "3")
+    visitor.sees(players["b-classes"].film(range(77, 93), [3] * 16)[-1])
+    assert "seed=77" in visitor.page.url
+    assert "class=3" in visitor.page.url
+    visitor.choose("model", "DCGAN on MNIST")
+    visitor.sees(players["a-plain"].film(range(77, 93))[-1])
+    assert "class" not in visitor.page.url
+    expect(visitor.page.locator("#class")).to_have_count(0)
+
+
+def test_a_link_restores_what_was_seen_and_back_goes_back(app, visit, players):
+    visitor = visit(app).open(model="b-classes", seed=9, step=450, **{"class": "4"})
+    film = players["b-classes"].film(range(9, 25), [4] * 16)
+    visitor.sees(film[STEPS.index(400)])
+    expect(visitor.page.locator("#seed input")).to_have_value("9")
+    expect(visitor.page.locator("#class input")).to_have_value("4")
+    expect(visitor.page.locator("#model input")).to_have_value("Conditional DCGAN on MNIST")
+    visitor.page.locator("#seed input").fill("10")
+    visitor.sees(players["b-classes"].film(range(10, 26), [4] * 16)[STEPS.index(400)])
+    visitor.page.go_back()
+    visitor.sees(film[STEPS.index(400)])
+    expect(visitor.page.locator("#seed input")).to_have_value("9")
+
+
+def test_play_pause_steps_loop_and_speed(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
+    page = visitor.page
+    film = players["a-plain"].film(range(16))
+    page.get_by_label("One frame back").click()
+    visitor.sees(film[-2])
+    page.get_by_label("One frame forward").click()
+    visitor.sees(film[-1])
+    page.get_by_label("Speed").select_option("4")
+    page.get_by_role("button", name="Play").click()  # from the start, as it stood at the end
+    expect(page.get_by_role("button", name="Play")).to_be_visible()  # it has come to the end and stopped
+    visitor.sees(film[-1])
+    page.get_by_label("Loop").click()
+    page.get_by_label("Speed").select_option("0.25")
+    page.get_by_role("button", name="Play").click()
+    visitor.sees(film[0])
+    visitor.sees(film[1])
+    page.get_by_role("button", name="Pause").click()
+    painted = visitor.tiles()
+    page.wait_for_timeout(700)
+    assert np.array_equal(visitor.tiles(), painted)
+
+
+def test_the_curve_is_a_seek_bar_and_its_playhead_follows(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
+    film = players["a-plain"].film(range(16))
+    curves = visitor.page.locator("#film .seek")
+    expect(curves).to_contain_text("D on generated")
+    expect(curves).to_contain_text("Fréchet distance")
+    box = curves.bounding_box()
+    curves.click(position={"x": box["width"] * 2 / 7, "y": 20})
+    visitor.sees(film[2])
+    head = visitor.page.locator("#film .playhead").bounding_box()
+    assert abs(head["x"] + head["width"] / 2 - box["x"] - box["width"] * 2 / 7) < 3
+    visitor.page.mouse.move(box["x"] + 5, box["y"] + 20)
+    visitor.page.mouse.down()
+    visitor.page.mouse.move(box["x"] + box["width"] * 5 / 7, box["y"] + 20, steps=5)
+    visitor.sees(film[5])
+    visitor.page.mouse.up()
+    assert "step=1000" in visitor.page.url
+
+
+def test_words_say_where_the_training_stands(app, visit):
+    visitor = visit(app).open(model="a-plain", step=1000)
+    words = visitor.page.locator("#film .now")
+    for said in ("Step 1,000", "epoch 1.07", "64,000 images seen", "1 min 40 s of training"):
+        expect(words).to_contain_text(said)
+    expect(visitor.page.locator("#film .aside")).to_contain_text("Fréchet 5")
+    expect(visitor.page.locator("#film .scrub")).to_have_attribute("aria-valuetext", "Step 1,000")
+
+
+def test_best_pin_and_first_against_last(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
+    page = visitor.page
+    film = players["a-plain"].film(range(16))
+    page.get_by_role("button", name="Best").click()
+    visitor.sees(film[STEPS.index(1000)])
+    page.get_by_role("button", name="Pin").click()
+    visitor.scrub(1)
+    visitor.sees(film[1])
+    visitor.sees(film[STEPS.index(1000)], "#film .pinned canvas")
+    page.get_by_role("button", name="First | last").click()
+    visitor.sees(film[-1])
+    visitor.sees(film[0], "#film .pinned canvas")
+    page.get_by_role("button", name="First | last").click()
+    expect(page.locator("#film .pinned")).to_be_hidden()
+    visitor.sees(film[-1])
+
+
+def test_a_far_server_makes_scrubbing_no_slower_to_answer(app, visit, players):
+    """80 ms round trip: every frame asked for in one turn of the browser is painted in the next."""
+    visitor = visit(app).open(model="a-plain", seed=3)
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    conditions = {"offline": False, "latency": 80, "downloadThroughput": -1, "uploadThroughput": -1}
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", conditions)
+    visitor.page.locator("#seed input").fill("40")
+    film = players["a-plain"].film(range(40, 56))
+    visitor.sees(film[-1])
+    for index in range(len(STEPS)):
+        visitor.scrub(index)
+        wanted = film[index].reshape(16, -1).mean(1).reshape(4, 4)
+        assert np.allclose(visitor.tiles(), wanted, atol=3.5)
+
+
+def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    film = players["a-plain"].film(range(3, 19))
+    visitor.sees(film[-1])
+    visitor.page.context.set_offline(True)
+    visitor.scrub(2)
+    visitor.sees(film[2])
+    visitor.page.locator("#seed input").fill("4")
+    expect(visitor.page.locator("#notice")).to_contain_text("The server does not answer")
+    visitor.sees(film[2])  # the last good picture stays
+    visitor.complaints.clear()  # the browser itself notes the failed request
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"seed": "-4"}, "a seed is a whole number from 0 to 9007199254740991"),
+        ({"seed": "<img src=x onerror=alert(1)>"}, "a seed is a whole number"),
+        ({"model": "../../etc"}, "there are a-plain, b-classes, c-colour"),
+        ({"model": "b-classes", "class": "99"}, "there are 0, 1, 2"),
+        ({"step": "soon"}, "a step is a whole number"),
+        ({"tab": "nowhere"}, "there are replay, generate, walk"),
+    ],
+)
+def test_a_wrong_address_is_a_sentence_and_still_a_film(app, visit, query, sentence):
+    visitor = visit(app).open(**query)
+    expect(visitor.page.locator("#notice")).to_contain_text(sentence)
+    assert visitor.tiles().std() > 0
+    assert visitor.page.locator("#notice img").count() == 0
+
+
+def test_a_wrong_seed_is_a_sentence_and_the_last_film_stays(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=8)
+    film = players["a-plain"].film(range(8, 24))
+    visitor.page.locator("#seed input").fill("-1")
+    expect(visitor.page.locator("#notice")).to_contain_text("A seed is a whole number from 0 to 9007199254740991")
+    visitor.sees(film[-1])
+    visitor.page.locator("#seed input").fill("9")
+    expect(visitor.page.locator("#notice")).not_to_contain_text("A seed is")
+
+
+def test_a_damaged_run_is_told_and_the_others_work(app, visit, runs):
+    visitor = visit(app).open()
+    notice = visitor.page.locator("#notice")
+    expect(notice).to_contain_text("d-damaged")
+    expect(notice).not_to_contain_text(str(runs))
+
+
+def test_two_visitors_do_not_meet(app, visit, players):
+    one, other = visit(app).open(seed=1), visit(app).open(seed=2)
+    one.page.locator("#seed input").fill("30")
+    one.sees(players["a-plain"].film(range(30, 46))[-1])
+    other.sees(players["a-plain"].film(range(2, 18))[-1])
+    expect(other.page.locator("#seed input")).to_have_value("2")
