@@ -275,9 +275,7 @@ class _Classified:
         shares = np.bincount(seen, minlength=probabilities.shape[1]) / len(seen)
         row = {
             "frechet": round(frechet(features, self.reference), 4),
-            "diversity": round(
-                spread(features, seen if classes is None else np.asarray(classes)) / self.real_spread, 4
-            ),
+            "diversity": round(spread(pixels, asked) / self.real_spread, 4),
             "classes": int((shares >= 0.01).sum()),
         }
         return row if classes is None else row | {"accuracy": round(float((seen == asked).mean()), 4)}
