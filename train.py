@@ -177,12 +177,12 @@ def finish(trainer, options: argparse.Namespace, images) -> None:
     from gan_demo.player import Player
 
     run, player = trainer.run, Player(trainer.run)
+    player.write_ready_film()
     metrics = None
     if options.evaluate and not trainer.stopped_by:
         from gan_demo import judge
 
         metrics = judge.evaluate(run, player.generate, images)
-    player.write_ready_film()
     card.write(run, metrics)
     took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
     print(f"\n{run.config.name}: {took}")

@@ -193,14 +193,16 @@ def descriptors(pixels: np.ndarray) -> list[torch.Tensor]:
     level = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
     where = torch.Generator().manual_seed(0)
     levels = []
-    while level.shape[2] >= 14:
+    last = False
+    while not last:
         coarse = F.avg_pool2d(level, 2)
         last = coarse.shape[2] < 14
         detail = level if last else level - F.interpolate(coarse, size=level.shape[2:], mode="bilinear")
         count, channels, size, _ = detail.shape
-        at = torch.randint(size - 6, (2, 32), generator=where).tolist()
-        patches = torch.stack([detail[:, :, y : y + 7, x : x + 7] for y, x in zip(*at, strict=True)], 1)
-        patches = patches.reshape(count * 32, channels, 49)
+        side = min(7, size)
+        at = torch.randint(size - side + 1, (2, 32), generator=where).tolist()
+        patches = torch.stack([detail[:, :, y : y + side, x : x + side] for y, x in zip(*at, strict=True)], 1)
+        patches = patches.reshape(count * 32, channels, side * side)
         centred = (patches - patches.mean((0, 2), keepdim=True)) / patches.std((0, 2), keepdim=True).clamp_min(1e-6)
         levels.append(centred.flatten(1))
         level = coarse
