@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
+from gan_demo.ui.library import Library
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,9 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--share", action="store_true", help="also make a public link through Gradio's servers")
     options = parser.parse_args(arguments)
     try:
-        from gan_demo.ui.page import serve
+        library = Library(options.runs or default_sources())
+        for _, _, sentence in library.problems:
+            print(f"app.py: {sentence}", file=sys.stderr)
 
-        serve(options.runs or default_sources(), options.host, options.port, options.share)
+        from gan_demo.ui.page import serve  # after the runs: a wrong source is told before seconds of import
+
+        serve(library, options.host, options.port, options.share)
     except GanDemoError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2

@@ -72,6 +72,7 @@ def layout(steps: int, count: int, height: int, width: int, columns: int | None 
 
 def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[str, int]]:
     """Encode a film (steps, N, H, W, C) as one WebP sprite sheet; returns the file and its `layout`."""
-    plan = layout(*frames.shape[:4], columns)
+    steps, count, height, width, _ = frames.shape
+    plan = layout(steps, count, height, width, columns)
     pictures = np.stack([grid(frame[: plan["tiles"]], plan["tile_columns"]) for frame in frames])
     return encode(grid(pictures, plan["frame_columns"]), "WEBP"), plan

@@ -19,7 +19,7 @@ from gan_demo.weights import Weights, dequantize, load_weights
 ROWS = 16
 MAX_PARAMETERS = 100_000_000
 Seeds = Sequence[int]
-End = int | tuple[int, int]
+End = int | tuple[int, int | None]  # a seed, or a seed and its class
 
 
 class Player:

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from gan_demo import open_run, recipes
 from gan_demo.networks import build, output_axes
@@ -68,9 +68,7 @@ def toy_run(path: Path, recipe_name: str, classes: list[str] | None = None, metr
         run.add_snapshot(stored, step, step * 64 / 60_000, step * 64, step / 10)
     for step in range(0, STEPS[-1] + 1, 40):
         losses = {"d_real": 0.7 / (1 + step / 900), "d_fake": 0.6 / (1 + step / 900), "g": 0.7 + step / 3000}
-        run.append_history(
-            {"step": step, **losses, "real_score": 0.6, "fake_score": 0.4, "images_per_second": 900}
-        )
+        run.append_history({"step": step, **losses, "real_score": 0.6, "fake_score": 0.4, "images_per_second": 900})
     run.write_model(_numpy(generator), _numpy(discriminator), STEPS[-1])
     if metrics:
         points = [{"step": step, "frechet": abs(step - 1000) / 10 + 5, "accuracy": 0.5} for step in STEPS]
@@ -166,7 +164,7 @@ def ssr_app(runs) -> Iterator[App]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Debian's Chromium where there is one, else Playwright's own."""
-    found = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+    found = os.environ.get("GAN_DEMO_BROWSER") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM)
         yield browser
@@ -198,6 +196,7 @@ class Visitor:
 
     def tiles(self, selector: str = "#film .current canvas", side: int = 4) -> np.ndarray:
         """What is painted: the mean brightness of each of side x side tiles, (side, side), 0 to 255."""
+        self.page.wait_for_selector(selector)
         self.settle()
         means = self.page.evaluate(
             """([selector, side]) => {
@@ -269,6 +268,3 @@ def visit(chromium, request) -> Iterator:
         assert not visitor.complaints
         outside = [url for url in visitor.requests if not url.startswith((visitor.url, "data:", "blob:"))]
         assert not outside
-
-
-__all__ = ["App", "Visitor", "app", "chromium", "expect", "players", "runs", "ssr_app", "toy_run", "visit"]

@@ -24,12 +24,14 @@ gan.curves = (() => {
     }
   }
 
-  function panel({ title, lines, low, high, format }, width, height, gutter) {
+  function panel({ title, lines, low, high, log, format }, width, height, gutter) {
     const svg = element("svg", { class: "panel", width: width + gutter, height, role: "img", "aria-label": title });
     const values = lines.flatMap((line) => line.points.map(([, y]) => y));
-    const bottom = low ?? Math.min(0, ...values);
+    const scale = log ? (y) => Math.log(Math.max(y, 1e-9)) : (y) => y;
+    const bottom = low ?? (log ? Math.min(...values) : Math.min(0, ...values));
     const top = high ?? robustMaximum(values);
-    const place = (y) => height - 2 - ((Math.min(y, top) - bottom) / (top - bottom || 1)) * (height - 4);
+    const share = (y) => (scale(Math.min(y, top)) - scale(bottom)) / (scale(top) - scale(bottom) || 1);
+    const place = (y) => height - 3 - share(y) * (height - 6);
     svg.append(element("rect", { class: "ground", width, height, rx: 6 }));
     const labels = [];
     for (const { label, colour, points } of lines) {
@@ -51,11 +53,11 @@ gan.curves = (() => {
   /* A spike at the first steps must not flatten the rest of a curve. */
   function robustMaximum(values) {
     const sorted = [...values].sort((a, b) => a - b);
-    const typical = sorted[Math.floor(sorted.length * 0.98)] ?? 1;
-    return Math.min(sorted.at(-1) ?? 1, typical * 1.25) || 1;
+    const typical = sorted[Math.floor(sorted.length * 0.95)] ?? 1;
+    return Math.min(sorted.at(-1) ?? 1, typical * 4) || 1;
   }
 
-  /* Draw `panels` into `box`: [{title, lines: [{label, colour, points: [[x 0..1, y]]}], low, high, format}]. */
+  /* Draw `panels` into `box`: [{title, lines: [{label, colour, points: [[x 0..1, y]]}], low, high, log, format}]. */
   function draw(box, panels, { width, height, gutter }) {
     box.replaceChildren(...panels.map((one) => panel(one, width, height, gutter)));
   }

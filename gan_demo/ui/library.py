@@ -149,9 +149,13 @@ def quality(run: Run) -> dict[str, Any] | None:
             points.append(point)
     if not points:
         return None
-    best = metrics.get("best")
-    measure = metrics.get("measure") if metrics.get("measure") in ("frechet", "swd") else "frechet"
-    return {"measure": measure, "points": points, "best": best if best in run.steps else None}
+    best, floor = metrics.get("best"), metrics.get("floor")
+    return {
+        "measure": "swd" if metrics.get("measure") == "swd" else "frechet",
+        "points": points,
+        "best": best if best in run.steps else None,
+        "floor": floor if _is_number(floor) else None,
+    }
 
 
 def _is_number(value: Any) -> bool:

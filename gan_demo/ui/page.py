@@ -1,7 +1,6 @@
 """The page: one row of inputs that all tabs share, the tabs below it, and the server that shows them."""
 
 import json
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -98,16 +97,13 @@ def launch_options(library: Library) -> dict[str, Any]:
         "theme": theme(),
         "head": head(library),
         "app_kwargs": {"routes": routes(library)},
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api"],
     }
 
 
-def serve(sources: list[str], host: str, port: int | None, share: bool) -> None:
-    """Open the runs and serve the page until it is interrupted; GanDemoError where that cannot be done."""
+def serve(library: Library, host: str, port: int | None, share: bool) -> None:
+    """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
     declare_zero_gpu()
-    library = Library(sources)
-    for _, _, sentence in library.problems:
-        print(f"app.py: {sentence}", file=sys.stderr)
     page = build(library)
     try:
         page.launch(

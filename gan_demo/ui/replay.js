@@ -16,6 +16,7 @@ gan.film("replay").then((film) => {
     accuracy: ["class accuracy", "#cc79a7"],
   };
   const percent = (value) => `${Math.round(100 * value)} %`;
+  const precise = (value) => gan.number(value, value < 10 ? 2 : 0);
 
   /* Where a step stands on the film's axis, 0 to 1: snapshots are evenly spaced there, steps between two in proportion. */
   function axis(steps) {
@@ -38,7 +39,7 @@ gan.film("replay").then((film) => {
     const drawn = (names, points) => names.map(line(points)).filter((one) => one.points.length);
     const all = [
       { title: "Loss", lines: drawn(["d_real", "d_fake", "g", "d_class", "g_class"], logged), format: (y) => gan.number(y, 2) },
-      { title: "Quality", lines: drawn(["frechet", "swd"], measured), format: (y) => gan.number(y, 1) },
+      { title: "Distance from real images, log scale", lines: drawn(["frechet", "swd"], measured), log: true, format: precise },
     ];
     const accuracy = drawn(["accuracy"], measured);
     const scores = drawn(["real_score", "fake_score"], logged);
@@ -66,8 +67,9 @@ gan.film("replay").then((film) => {
     const fake = near(card, "fake_score", one.step);
     const aside = [];
     if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
+    if (card.quality?.floor && quality !== undefined) aside.push(`real images among themselves: ${precise(card.quality.floor)}`);
     if (card.quality?.best === one.step) aside.push("the best snapshot");
-    if (real !== undefined) aside.push(`D calls ${percent(real)} of real images real`, `and ${percent(fake)} of generated ones`);
+    if (real !== undefined) aside.push(`to D, real images look ${percent(real)} real`, `and generated ones ${percent(fake)}`);
     return {
       headline: `Step ${gan.number(one.step)}`,
       short: `${gan.number(one.step)}`,
@@ -81,7 +83,7 @@ gan.film("replay").then((film) => {
         ],
       },
       aside: {
-        headline: quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${gan.number(quality, 1)}`,
+        headline: quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`,
         facts: aside,
       },
     };

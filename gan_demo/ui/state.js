@@ -158,7 +158,7 @@ window.gan = (() => {
     const update = (changes) => ({ __type__: "update", ...changes });
     const { classes } = run();
     const choices = [["mixed", OWN_CLASS], ...(classes ?? []).map((name, index) => [name, index])];
-    shown = { model: state.model, seed: state.seed, class: state.class, tab: state.tab };
+    shown = inputValues();
     return [
       state.model,
       state.seed,
@@ -167,9 +167,10 @@ window.gan = (() => {
     ];
   }
 
+  const inputValues = () => ({ model: state.model, seed: state.seed, class: state.class, tab: state.tab, choices: state.model });
+
   function showInputs() {
-    const now = { model: state.model, seed: state.seed, class: state.class, tab: state.tab };
-    if (trigger && !same(now, shown)) trigger("restore");
+    if (trigger && !same(inputValues(), shown)) trigger("restore");
   }
 
   /* A person used one of Gradio's inputs. */
@@ -181,6 +182,7 @@ window.gan = (() => {
     }
     if (name === "class") value = value === OWN_CLASS ? null : value;
     if (shown) shown[name] = value;
+    if (same(value, state[name])) return; // Gradio's echo of what the page told it
     gan.hush();
     set({ [name]: value });
   }
@@ -215,7 +217,7 @@ window.gan = (() => {
     /* Gradio's page is there: show the state, and what is wrong with the address. */
     attach(trigger_) {
       trigger = trigger_;
-      shown = { model: library.runs[0].key, seed: 0, class: null, tab: "replay" };
+      shown = { model: library.runs[0].key, seed: 0, class: null, tab: "replay", choices: library.runs[0].key };
       document.body.classList.toggle("talk", state.talk);
       showInputs();
       gan.hush();

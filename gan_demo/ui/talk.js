@@ -11,6 +11,12 @@
       if (dialog.open) dialog.close();
       else dialog.showModal();
     },
+    theme() {
+      const dark = document.body.classList.toggle("dark");
+      const query = new URLSearchParams(location.search);
+      query.set("__theme", dark ? "dark" : "light"); // Gradio's own name for it
+      history.replaceState(history.state, "", `?${query}`);
+    },
     random: () => gan.randomSeed(),
     play: () => gan.inFront()?.toggle(),
     full: () => gan.inFront()?.fullScreen(),

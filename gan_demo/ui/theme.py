@@ -4,10 +4,12 @@ import gradio as gr
 from gradio.themes.utils.fonts import LocalFont
 
 SLATE = gr.themes.Color(
-    "#f8f9fb", "#f1f3f7", "#e3e7ee", "#cbd2dd", "#97a1b2", "#667085", "#4a5364", "#363d4b", "#20252f", "#14181f", "#0c0f14"
+    "#f8f9fb", "#f1f3f7", "#e3e7ee", "#cbd2dd", "#97a1b2", "#667085",
+    "#4a5364", "#363d4b", "#20252f", "#14181f", "#0c0f14",
 )  # fmt: skip
 BLUE = gr.themes.Color(
-    "#eef6fc", "#d9ebf8", "#b5d8f1", "#82bde6", "#4a9fd8", "#1f83c4", "#0072b2", "#005a8e", "#00466e", "#003350", "#002236"
+    "#eef6fc", "#d9ebf8", "#b5d8f1", "#82bde6", "#4a9fd8", "#1f83c4",
+    "#0072b2", "#005a8e", "#00466e", "#003350", "#002236",
 )  # fmt: skip
 
 

@@ -1,0 +1,218 @@
+"""What the app serves beside the page: pictures by address, the named endpoints, and its own start and end."""
+
+import http.client
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from browser import DIGITS, ROOT, STEPS, toy_run
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+
+def get(app, path: str) -> tuple[int, dict[str, str], bytes]:
+    """A GET with the path exactly as written."""
+    connection = http.client.HTTPConnection(urlsplit(app.url).netloc, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, dict(answer.getheaders()), answer.read()
+
+
+def address(app, run: str, file: str) -> str:
+    card = json.loads(get(app, f"/gradio_api/film/{run}/run.json")[2])
+    return f"/gradio_api/film/{run}/{card['revision']}/{file}"
+
+
+# ---------------------------------------------------------------- pictures by address
+
+
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+def test_a_sheet_holds_the_film_and_may_be_kept_for_ever(served, request, players):
+    app = request.getfixturevalue(served)
+    status, headers, data = get(app, address(app, "b-classes", "film.webp?seed=5&class=3"))
+    assert status == 200
+    assert "immutable" in {name.lower(): value for name, value in headers.items()}["cache-control"]
+    sheet = np.array(Image.open(io.BytesIO(data)).convert("L")).astype(float)
+    card = json.loads(get(app, "/gradio_api/film/b-classes/run.json")[2])
+    layout, film = card["film"], players["b-classes"].film(range(5, 21), [3] * 16)
+    for frame in range(layout["frames"]):
+        top = frame // layout["frame_columns"] * layout["frame_height"]
+        left = frame % layout["frame_columns"] * layout["frame_width"]
+        tile = sheet[top : top + 28, left : left + 28]
+        assert np.abs(tile - film[frame, 0, :, :, 0]).mean() < 12  # WebP's loss on noise
+    assert [snapshot["step"] for snapshot in card["snapshots"]] == STEPS
+
+
+def test_a_grid_is_lossless(app, players):
+    data = get(app, address(app, "c-colour", "grid.png?seed=9007199254740991&tiles=4&class=2&step=450"))[2]
+    seeds = [2**53 - 1, 0, 1, 2]
+    images = players["c-colour"].generate(seeds, [2] * 4, step=400)
+    assert np.array_equal(np.array(Image.open(io.BytesIO(data)))[:32, 32:], images[1])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("film.webp?seed=-1", "film.webp?seed=1.5", "film.webp?seed=9007199254740992", "film.webp?seed=%00"),
+        *("film.webp?class=10", "film.webp?class=x", "film.webp?colour=1", "film.webp?seed=" + "1" * 2000),
+        *("grid.png?tiles=0", "grid.png?tiles=101", "grid.png?truncation=2", "grid.png?truncation=nan"),
+        *("grid.png?step=-1", "grid.json?rows=2", "walk.webp", "walk.webp?stops=1:99", "walk.webp?stops=1,"),
+        *("walk.webp?stops=1,2&frames=1000000", "walk.gif?stops=1,2,3,4,5,6,7,8,9", "pad.webp?stops=1,2,3"),
+        *("pad.webp?stops=1,2,3,4&side=999", "config.json", "..%2fconfig.json", "film.webp%2f..%2f..%2fconfig.json"),
+    ],
+)
+def test_an_address_that_will_not_do_is_one_sentence(app, runs, query):
+    status, _, data = get(app, address(app, "b-classes", query))
+    assert status in (400, 404)
+    assert b"Traceback" not in data
+    assert str(runs).encode() not in data
+    assert b'"format"' not in data  # nothing of config.json
+
+
+def test_an_unknown_run_or_revision_is_not_found(app):
+    assert get(app, "/gradio_api/film/nobody/run.json")[0] == 404
+    assert get(app, "/gradio_api/film/..%2f..%2fetc/run.json")[0] == 404
+    status, _, data = get(app, "/gradio_api/film/b-classes/000000000000/film.webp?seed=1")
+    assert status == 404
+    assert "load the page again" in json.loads(data)["error"]
+
+
+def test_an_unconditional_run_refuses_a_class(app):
+    status, _, data = get(app, address(app, "a-plain", "film.webp?seed=1&class=0"))
+    assert (status, "no classes" in json.loads(data)["error"]) == (400, True)
+
+
+def test_twenty_visitors_at_once_all_get_their_film(app):
+    first = address(app, "a-plain", "film.webp?seed=")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda seed: get(app, f"{first}{seed}"), range(5000, 5020)))
+    assert {status for status, _, _ in answers} == {200}
+    assert len({data for _, _, data in answers}) == 20
+
+
+# ---------------------------------------------------------------- the named endpoints
+
+
+@pytest.fixture(scope="module")
+def client(app) -> Client:
+    return Client(app.url, verbose=False)
+
+
+def test_models_lists_the_runs(client):
+    models = {one["model"]: one for one in client.predict(api_name="/models")}
+    assert list(models) == ["a-plain", "b-classes", "c-colour"]
+    assert models["a-plain"]["classes"] is None
+    assert models["b-classes"]["classes"] == DIGITS
+    assert models["c-colour"]["image_shape"] == [32, 32, 3]
+    assert models["a-plain"]["steps"] == STEPS
+
+
+def test_generate_gives_the_player_s_own_pixels(client, players):
+    path = client.predict("b-classes", seed=7, class_index=2, step=100, truncation=0.5, api_name="/generate")
+    wanted = players["b-classes"].generate([7], [2], step=100, truncation=0.5)[0, :, :, 0]
+    assert np.array_equal(np.array(Image.open(path)), wanted)
+
+
+def test_interpolate_gives_a_strip_with_both_ends(client, players):
+    path = client.predict("b-classes", 3, 8, frames=5, start_class=3, end_class=8, api_name="/interpolate")
+    strip = np.array(Image.open(path))
+    wanted = players["b-classes"].interpolate((3, 3), (8, 8), 5)[:, :, :, 0]
+    assert np.array_equal(strip, np.concatenate(list(wanted), 1))
+
+
+def test_film_and_history(client, players):
+    path, layout = client.predict("c-colour", seed=4, api_name="/film")
+    assert layout["steps"] == STEPS
+    assert Image.open(path).width == layout["frame_columns"] * layout["frame_width"]
+    rows = client.predict("a-plain", api_name="/history")
+    assert rows == players["a-plain"].run.read_history()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"model": "nobody"}, "choose one of a-plain, b-classes, c-colour"),
+        ({"seed": -1}, "give a whole number from 0"),
+        ({"seed": "one"}, "give a whole number from 0"),
+        ({"count": 10**9}, "from 1 to 100"),
+        ({"class_index": 10}, "the classes 0 to 9"),
+        ({"step": "last"}, "starts at step 0"),
+        ({"truncation": 7}, "from 0 to 1"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence(client, wrong, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**{"model": "b-classes", **wrong}, api_name="/generate")
+
+
+def test_only_the_named_endpoints_are_documented(client):
+    described = client.view_api(return_format="dict")
+    assert set(described["named_endpoints"]) == {"/models", "/generate", "/interpolate", "/film", "/history"}
+    assert not described["unnamed_endpoints"]
+    assert all(one["description"] for one in described["named_endpoints"].values())
+
+
+# ---------------------------------------------------------------- start and end
+
+
+def started(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """app.py where it cannot start: run to its end."""
+    command = [sys.executable, "app.py", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ("nothing", "give a run folder"),
+        ("empty", "holds no run"),
+        ("damaged", "no valid JSON"),
+        ("newer", "newer than this version reads"),
+        ("unfinished", "has no snapshot yet"),
+    ],
+)
+def test_a_source_that_will_not_do_ends_in_one_line(made, sentence, runs, tmp_path):
+    source = tmp_path / "source"
+    if made != "nothing":
+        source.mkdir()
+    if made == "damaged":
+        (source / "config.json").write_text("{")
+    if made in ("newer", "unfinished"):
+        config = json.loads((runs / "a-plain" / "config.json").read_text())
+        (source / "config.json").write_text(json.dumps({**config, "format": 1 if made == "unfinished" else 99}))
+    for ended in (started("--runs", str(source)), started(GAN_DEMO_RUNS=str(source))):
+        assert ended.returncode == 2
+        assert len(ended.stderr.strip().splitlines()) == 1
+        assert str(source) in ended.stderr
+        assert sentence in ended.stderr
+
+
+def test_a_port_in_use_ends_in_one_line(runs):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = started("--runs", str(runs / "a-plain"), "--port", port)
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert f"port {port}" in ended.stderr
+
+
+def test_two_runs_of_one_name_are_both_there(tmp_path):
+    from gan_demo.ui.library import Library
+
+    toy_run(tmp_path / "one" / "same", "dcgan-mnist")
+    toy_run(tmp_path / "other" / "same", "dcgan-mnist")
+    library = Library([str(tmp_path / "one"), str(tmp_path / "other" / "same")])
+    assert list(library.runs) == ["same", "same-2"]
+    assert len(set(library.titles().values())) == 2

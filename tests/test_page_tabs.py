@@ -1,0 +1,172 @@
+"""Generate and Walk, in a real browser."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from browser import DIGITS, STEPS
+from PIL import Image
+from playwright.sync_api import expect
+
+GENERATE = ".generate[data-shown]"
+WALK = "#walk-film .film[data-shown]"
+PAD = ".walk[data-shown]"
+
+
+def saved(visitor, button) -> bytes:
+    """What a click on a save button downloads."""
+    with visitor.page.expect_download() as download:
+        button.click()
+    return download.value.path().read_bytes()
+
+
+def mean(image: np.ndarray) -> float:
+    return float(image.mean())
+
+
+def test_every_tile_has_its_seed_its_picture_and_a_verdict(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+    images = players["a-plain"].generate(range(20, 36))
+    tiles = visitor.page.locator(".tile")
+    expect(tiles).to_have_count(16)
+    verdicts = players["a-plain"].verdict(images)
+    for index in (0, 7, 15):
+        expect(tiles.nth(index).locator(".seed")).to_have_text(str(20 + index))
+        expect(tiles.nth(index).locator(".verdict")).to_have_text(f"{round(100 * float(verdicts[index]))} %")
+        visitor.sees(images[index : index + 1], f".tile[data-index='{index}'] canvas")
+
+
+def test_a_click_on_a_tile_makes_its_seed_the_page_s(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+    visitor.page.locator(".tile").nth(5).click()
+    expect(visitor.page.locator("#seed input")).to_have_value("25")
+    expect(visitor.page.locator(".tile").nth(5)).to_have_attribute("aria-pressed", "true")
+    expect(visitor.page.locator(".tile .seed").first).to_have_text("20")  # the grid stays where it was
+    visitor.page.get_by_role("tab", name="Replay").click()
+    visitor.sees(players["a-plain"].film(range(25, 41))[-1])
+    visitor.page.get_by_role("tab", name="Walk").click()
+    visitor.sees(players["a-plain"].generate([25]), f"{WALK} .current canvas")
+
+
+def test_tiles_truncation_and_snapshot_change_what_is_painted(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=3, tab="generate")
+    page = visitor.page
+    page.get_by_label("Tiles").select_option("4")
+    expect(page.locator(".tile")).to_have_count(4)
+    page.get_by_label("Snapshot, step").fill("2")
+    visitor.sees(players["a-plain"].generate([3], step=STEPS[2]), ".tile[data-index='0'] canvas")
+    page.get_by_label("Truncation").fill("0.25")
+    expect(page).to_have_url(re.compile("truncation=0.25"))
+    page.wait_for_function("document.querySelector('.generate').dataset.shown.includes('0.25')")
+    wanted = players["a-plain"].generate([3], step=STEPS[2], truncation=0.25)
+    assert np.array_equal(pixels(saved(visitor, page.get_by_role("button", name="Save tile")), 28), wanted[0, :, :, 0])
+
+
+def pixels(png: bytes, side: int) -> np.ndarray:
+    """A saved picture's pixels, one for each of the image's own: (H, W), of the red channel."""
+    picture = np.array(Image.open(io.BytesIO(png)).convert("RGB"))[:, :, 0]
+    scale = picture.shape[0] // side
+    assert scale >= 1
+    assert picture.shape[0] % side == 0
+    small = picture[::scale, ::scale]
+    assert np.array_equal(small.repeat(scale, 0).repeat(scale, 1), picture)  # each pixel became a square
+    return small
+
+
+def test_the_grid_is_saved_as_it_stands(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=3, tab="generate", tiles=4)
+    got = pixels(saved(visitor, visitor.page.get_by_role("button", name="Save grid")), 56)
+    images = players["a-plain"].generate(range(3, 7))[:, :, :, 0]
+    assert np.array_equal(got, np.block([[images[0], images[1]], [images[2], images[3]]]))
+
+
+def test_a_conditional_run_offers_its_classes_in_pictures(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="b-classes", seed=6, tab="generate")
+    chips = visitor.page.locator(".chip")
+    expect(chips).to_have_text(["mixed", *DIGITS])
+    visitor.sees(players["b-classes"].generate([6], [8]), ".chip[data-index='8'] canvas")
+    chips.nth(9).click()
+    expect(visitor.page.locator("#class input")).to_have_value("8")
+    visitor.sees(players["b-classes"].generate([7], [8]), ".tile[data-index='1'] canvas")
+    visitor.choose("model", "DCGAN on MNIST")
+    expect(visitor.page.locator(".classes")).to_be_hidden()
+    expect(visitor.page.get_by_text("One row a class")).to_be_hidden()
+
+
+def test_one_row_a_class(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
+    visitor.page.get_by_label("One row a class").check()
+    expect(visitor.page.locator(".tile")).to_have_count(100)
+    expect(visitor.page.locator(".edge.name")).to_have_text(["airplane", "automobile", *DIGITS[2:]])
+    visitor.sees(players["c-colour"].generate([9], [4]), ".tile[data-index='43'] canvas")
+    visitor.page.locator(".tile").nth(43).click()
+    assert visitor.state("seed") == 9
+    assert visitor.state("class") == 4
+
+
+def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(app, visit, players):
+    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk")
+    visitor.page.get_by_label("Seed of stop B").fill("44")
+    visitor.page.get_by_label("Seed of stop B").press("Enter")
+    way = players["a-plain"].interpolate(3, 44, 60)
+    expect(visitor.page).to_have_url(re.compile("stops=44"))
+    visitor.page.wait_for_load_state("networkidle")
+    before = len(visitor.requests)
+    for index in (59, 30, 0):
+        visitor.scrub(index, "#walk-film")
+        visitor.sees(way[index : index + 1], f"{WALK} .current canvas")
+    assert visitor.requests[before:] == []
+
+
+def test_a_class_walk_a_straight_line_and_a_closed_loop(app, visit, players):
+    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
+    page, player, canvas = visitor.page, players["b-classes"], f"{WALK} .current canvas"
+    visitor.scrub(59, "#walk-film")
+    visitor.sees(player.generate([9], [8]), canvas)
+    page.get_by_label("Straight").check()
+    page.get_by_role("button", name="Add a stop").click()
+    page.get_by_label("Class of stop C").select_option("1")
+    page.get_by_label("Closed loop").check()
+    expect(page).to_have_url(re.compile("straight=1&closed=1|closed=1.*straight=1"))
+    page.wait_for_function(f"document.querySelector('{WALK}').dataset.shown.includes('closed=1')")
+    way = player.walk([(3, 3), (9, 8), (10, 1)], 60, straight=True, closed=True)
+    for index in (20, 40, 59):
+        visitor.scrub(index, "#walk-film")
+        visitor.sees(way[index : index + 1], canvas)
+
+
+def test_the_pad_follows_the_pointer_and_the_arrow_keys(app, visit, players):
+    visitor = visit(app).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2")
+    pad = visitor.page.locator(".pad canvas")
+    images = players["b-classes"].pad([(3, 3), (9, 8), (4, 1), (7, 2)], 12)
+    box = pad.bounding_box()
+    before = len(visitor.requests)
+    for column, row in ((0, 0), (11, 0), (0, 11), (6, 5)):
+        x, y = (3 + part / 11 * (box[side] - 6) for part, side in ((column, "width"), (row, "height")))
+        visitor.page.mouse.move(box["x"] + x, box["y"] + y)
+        expect(pad).to_have_attribute("data-spot", f"{column},{row}")
+        visitor.sees(images[row * 12 + column][None], ".pad canvas")
+    pad.focus()
+    pad.press("ArrowRight")
+    expect(pad).to_have_attribute("data-spot", "7,5")
+    assert visitor.requests[before:] == []
+
+
+def test_a_walk_is_saved_as_gif_and_as_video(app, visit, players):
+    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
+    gif = Image.open(io.BytesIO(saved(visitor, visitor.page.get_by_role("button", name="Save GIF"))))
+    assert gif.format == "GIF"
+    assert gif.n_frames == 60
+    first = np.array(gif.convert("L"))
+    assert mean(first) == pytest.approx(mean(players["a-plain"].generate([3])), abs=3)
+    video = saved(visitor, visitor.page.locator("#walk-film").get_by_role("button", name="Save video"))
+    assert video[4:8] == b"ftyp" or video[:4] == b"\x1a\x45\xdf\xa3"  # MP4, or WebM
+    assert len(video) > 5000
+
+
+def test_switching_runs_drops_what_does_not_apply(app, visit):
+    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", step=100, **{"class": "3"})
+    visitor.choose("model", "DCGAN on MNIST")
+    expect(visitor.page).to_have_url(re.compile(r"model=a-plain&seed=3&tab=walk&stops=9$"))
+    expect(visitor.page.get_by_label("Class of stop A")).to_have_count(0)

@@ -1,0 +1,120 @@
+"""A talk, a phone, a keyboard, a screen reader: the page for those who cannot or will not use a mouse at a desk."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browser import STEPS
+from playwright.sync_api import expect
+
+
+def test_keys_move_the_film_and_choose(app, visit, players):
+    visitor = visit(app).open(model="b-classes", seed=4)
+    page = visitor.page
+    film = players["b-classes"].film(range(4, 20))
+    page.keyboard.press("Home")
+    visitor.sees(film[0])
+    page.keyboard.press("ArrowRight")
+    visitor.sees(film[1])
+    page.keyboard.press("End")
+    visitor.sees(film[-1])
+    page.keyboard.press("ArrowLeft")
+    visitor.sees(film[-2])
+    page.keyboard.press("7")
+    visitor.sees(players["b-classes"].film(range(4, 20), [7] * 16)[-2])
+    page.keyboard.press("7")
+    visitor.sees(film[-2])
+    page.keyboard.press("End")
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.keyboard.press("r")
+    expect(page).not_to_have_url(re.compile("seed=4&"))
+
+
+def test_keys_rest_while_a_person_types(app, visit):
+    visitor = visit(app).open(model="b-classes", seed=4)
+    field = visitor.page.locator("#seed input")
+    field.focus()
+    for key in ("End", "7", "?", "p", "r"):
+        visitor.page.keyboard.press(key)
+    expect(visitor.page).to_have_url(re.compile("seed=47$"))
+    expect(visitor.page.locator("dialog.help")).to_be_hidden()
+    assert visitor.state("talk") is False
+    assert visitor.state("class") is None
+
+
+def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=4)
+    page = visitor.page
+    page.keyboard.press("p")
+    expect(page).to_have_url(re.compile("talk=1"))
+    for gone in ("#masthead", "[role=tablist]", "#film .transport", "#film .axis", "footer"):
+        expect(page.locator(gone).first).to_be_hidden()
+    stage = page.locator("#film .current canvas").bounding_box()
+    assert stage["height"] > 600
+    assert stage["y"] >= 0
+    assert stage["y"] + stage["height"] <= 720
+    page.keyboard.press("Home")
+    visitor.sees(players["a-plain"].film(range(4, 20))[0])
+    page.keyboard.press("Escape")
+    expect(page.locator("#masthead")).to_be_visible()
+    visit(app).open(model="a-plain", talk=1)
+
+
+def test_help_lists_the_keys_and_f_fills_the_screen(app, visit):
+    visitor = visit(app).open()
+    page = visitor.page
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keys")
+    expect(dialog).to_contain_text("play and pause")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement?.classList.contains('film')")
+    page.keyboard.press("f")
+    page.wait_for_function("!document.fullscreenElement")
+
+
+def test_the_scrub_bar_is_in_sight_on_a_projector(app, visit):
+    visitor = visit(app).open()
+    bar = visitor.page.locator("#film .scrub").bounding_box()
+    assert bar["y"] + bar["height"] <= 720
+
+
+@pytest.mark.parametrize("tab", ["replay", "generate", "walk"])
+def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
+    visitor = visit(app, width=390, height=844, has_touch=True, is_mobile=True)
+    wait = {"replay": "#film .film[data-shown]", "generate": ".generate[data-shown]", "walk": "#walk-film [data-shown]"}
+    visitor.open(wait=wait[tab], model="b-classes", tab=tab)
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    small = visitor.page.evaluate(
+        """() => [...document.querySelectorAll("#masthead button, .film button, .generate .text, .walk .text")]
+          .filter((button) => button.offsetParent && button.getBoundingClientRect().height < 40)
+          .map((button) => button.outerHTML.slice(0, 80))"""
+    )
+    assert small == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tab", ["replay", "generate", "walk"])
+def test_axe_finds_nothing_wrong(app, visit, scheme, tab):
+    visitor = visit(app, color_scheme=scheme)
+    wait = {"replay": "#film .film[data-shown]", "generate": ".generate[data-shown]", "walk": "#walk-film [data-shown]"}
+    visitor.open(wait=wait[tab], model="b-classes", tab=tab, step=STEPS[3])
+    found = Axe().run(visitor.page).response["violations"]
+    assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+
+
+def test_a_page_can_be_used_by_keyboard_alone(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
+    page = visitor.page
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.matches('#film .scrub')"):
+            break
+    assert page.evaluate("document.activeElement.matches('#film .scrub')")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("ArrowLeft")
+    visitor.sees(players["a-plain"].film(range(16))[-2])
