@@ -1,7 +1,11 @@
 """A run, played: its generator at any saved step, for any seed and class, as pictures, walks and films."""
 
+import copy
+import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +21,15 @@ from gan_demo.weights import Weights, dequantize, load_weights
 
 # Every forward pass has this many rows, short ones padded: kernels then round alike for a picture alone and in a batch.
 ROWS = 16
+CORES = os.cpu_count() or 1
+PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores
 MAX_PARAMETERS = 100_000_000
 Seeds = Sequence[int]
 End = int | tuple[int, int | None]  # a seed, or a seed and its class
 
 
 class Player:
-    """Plays one run. Safe to share between threads: the network is one, and its weights are swapped under a lock."""
+    """Plays one run. Safe to share between threads: each that paints has a network of its own, with swapped weights."""
 
     def __init__(self, run: Run):
         """Build the generator's shape; no weights are read before they are asked for.
@@ -45,6 +51,7 @@ class Player:
         }
         self._stored: dict[int, Weights] = {}
         self._judge: torch.nn.Module | None = None
+        self._idle: list[torch.nn.Module] = []
         self._lock = threading.Lock()
 
     @property
@@ -261,30 +268,49 @@ class Player:
         """Run the generator at each step on all rows: uint8 (steps, N, H, W, C)."""
         count = len(z)
         out = np.empty((len(steps), count, *self.image_shape), np.uint8)
-        with self._lock, torch.inference_mode():
-            inputs = [
-                tuple(None if rows is None else _padded(rows[at : at + ROWS]) for rows in (z, weights))
-                for at in range(0, count, ROWS)
-            ]
-            for frame, step in enumerate(steps):
-                self._load(step)
-                for at, (chunk, mix) in zip(range(0, count, ROWS), inputs, strict=True):
-                    images = self._generator(chunk, mix).add_(1).mul_(127.5).round_().clamp_(0, 255)
-                    rows = images.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-                    out[frame, at : at + ROWS] = rows[: count - at]
+        inputs = [
+            tuple(None if rows is None else _padded(rows[at : at + ROWS]) for rows in (z, weights))
+            for at in range(0, count, ROWS)
+        ]
+
+        def paint(frames: range) -> None:
+            with self._network() as generator, torch.inference_mode():
+                for frame in frames:
+                    self._load(generator, steps[frame])
+                    for at, (chunk, mix) in zip(range(0, count, ROWS), inputs, strict=True):
+                        images = generator(chunk, mix).add_(1).mul_(127.5).round_().clamp_(0, 255)
+                        rows = images.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+                        out[frame, at : at + ROWS] = rows[: count - at]
+
+        # Either torch spreads one step over the cores, or we spread the steps: both at once only wait for each other.
+        parts = CORES if torch.get_num_threads() == 1 else 1
+        list(PAINTERS.map(paint, [range(part, len(steps), parts) for part in range(min(parts, len(steps)))]))
         return out
 
-    def _load(self, step: int) -> None:
-        """Put a snapshot's weights into the network, after holding their names and shapes against it."""
-        if step not in self._stored:
-            stored = self.run.read_snapshot(step)
-            if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
-                raise GanDemoError(
-                    f"{self.run.path}: the snapshot at step {step} does not fit the network of config.json"
-                )
-            self._stored[step] = stored
+    @contextmanager
+    def _network(self) -> Iterator[torch.nn.Module]:
+        """A generator that no other thread uses meanwhile; its weights are whatever was loaded last."""
+        try:
+            network = self._idle.pop()
+        except IndexError:
+            network = copy.deepcopy(self._generator)
+        try:
+            yield network
+        finally:
+            self._idle.append(network)
+
+    def _load(self, generator: torch.nn.Module, step: int) -> None:
+        """Put a snapshot's weights into a network, after holding their names and shapes against it."""
+        with self._lock:
+            if step not in self._stored:
+                stored = self.run.read_snapshot(step)
+                if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
+                    raise GanDemoError(
+                        f"{self.run.path}: the snapshot at step {step} does not fit the network of config.json"
+                    )
+                self._stored[step] = stored
         weights = {name: torch.from_numpy(value) for name, value in dequantize(self._stored[step]).items()}
-        self._generator.load_state_dict(weights, strict=False, assign=True)
+        generator.load_state_dict(weights, strict=False, assign=True)
 
 
 def _padded(rows: np.ndarray) -> torch.Tensor:

@@ -13,7 +13,8 @@ let film = null; // what is on the stage: {sheet, layout, caption(index), ...} a
 let index = 0;
 let pinned = null;
 let playing = 0; // the animation frame that plays, 0 when still
-let waiting = false; // a draw is due at the next animation frame
+let drawn = false; // since the last animation frame
+let stale = false; // and moved again since then
 let newestShow = 0;
 
 const last = () => (film ? film.layout.frames - 1 : 0);
@@ -55,7 +56,6 @@ function fit() {
 }
 
 function draw() {
-  waiting = false;
   if (!film) return;
   const caption = film.caption(index);
   const current = part(".current canvas");
@@ -90,9 +90,16 @@ function place(head, at) {
   head.style.left = `${100 * (last() ? at / last() : 0)}%`;
 }
 
+/* Draw now, so that the coming frame has nothing left to do; of more moves before that frame only the last is drawn. */
 function redraw() {
-  if (!waiting) requestAnimationFrame(draw);
-  waiting = true;
+  stale = drawn;
+  if (drawn) return;
+  draw();
+  drawn = true;
+  requestAnimationFrame(() => {
+    drawn = false;
+    if (stale) redraw();
+  });
 }
 
 // ---------------------------------------------------------------- moving
@@ -209,7 +216,7 @@ function chart() {
 // ---------------------------------------------------------------- hands
 
 scrub.addEventListener("input", () => {
-  const at = Number(scrub.value); // read now: the draw is still to come
+  const at = Number(scrub.value); // read first: stopping draws where the film stood
   if (playing) stop();
   go(at);
 });

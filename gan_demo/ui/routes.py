@@ -1,6 +1,9 @@
 """Pictures by GET: each URL names all that decides its picture, so a browser may keep it for ever.
 
-`/gradio_api/film/{run}/run.json` tells what a run is; `/gradio_api/film/{run}/{revision}/{file}?...` is one of FILES.
+    /gradio_api/film/runs.json                       the runs
+    /gradio_api/film/{run}/run.json                  what one is
+    /gradio_api/film/{run}/{revision}/{file}?...     one of FILES, as the query asks
+
 The prefix is Gradio's own because a Space serves no other path. These routes stand outside of Gradio's login and
 validation: every part of the URL is checked here, and an error is one sentence without a path of this machine.
 """
@@ -23,6 +26,9 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def routes(library: Library) -> list[Route]:
     """The routes to hand to `launch(app_kwargs={"routes": ...})`."""
+
+    def names(request: Request) -> Response:
+        return JSONResponse(list(library.runs), headers={"Cache-Control": "no-cache"})
 
     def card(request: Request) -> Response:
         try:
@@ -50,7 +56,11 @@ def routes(library: Library) -> list[Route]:
             return _refusal(400, str(error).replace(str(run.path), key))
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
 
-    return [Route(f"{ROOT}/{{run}}/run.json", card), Route(f"{ROOT}/{{run}}/{{revision}}/{{file}}", picture)]
+    return [
+        Route(f"{ROOT}/runs.json", names),
+        Route(f"{ROOT}/{{run}}/run.json", card),
+        Route(f"{ROOT}/{{run}}/{{revision}}/{{file}}", picture),
+    ]
 
 
 def _refusal(status: int, sentence: str) -> Response:
