@@ -161,9 +161,17 @@ function showPlaying() {
   section.classList.toggle("playing", Boolean(playing));
 }
 
+/* Set a frame beside the current one, or take it away again. */
 function pin(at) {
   pinned = at;
-  part(".pinned").hidden = part(".pinhead").hidden = pinned === null;
+  const there = part(".pinned");
+  if (pinned === null) there?.remove();
+  else if (!there) {
+    const figure = part(".current").cloneNode(true);
+    figure.className = "pinned";
+    part(".frames").append(figure);
+  }
+  part(".pinhead").hidden = pinned === null;
   section.classList.toggle("comparing", pinned !== null);
   fit();
   draw(); // at once: a canvas of a new size is empty

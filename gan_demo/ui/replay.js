@@ -15,7 +15,7 @@ gan.film("replay").then((film) => {
     swd: ["sliced Wasserstein", "#009e73"],
     accuracy: ["class accuracy", "#cc79a7"],
   };
-  const percent = (value) => `${Math.round(100 * value)} %`;
+  const percent = (value) => `${Math.round(100 * value)}\u00a0%`;
   const precise = (value) => gan.number(value, value < 10 ? 2 : 0);
 
   /* Where a step stands on the film's axis, 0 to 1: snapshots are evenly spaced there, steps between two in proportion. */
@@ -67,9 +67,9 @@ gan.film("replay").then((film) => {
     const fake = near(card, "fake_score", one.step);
     const aside = [];
     if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
-    if (card.quality?.floor && quality !== undefined) aside.push(`real images among themselves: ${precise(card.quality.floor)}`);
+    if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}`);
     if (card.quality?.best === one.step) aside.push("the best snapshot");
-    if (real !== undefined) aside.push(`to D, real images look ${percent(real)} real`, `and generated ones ${percent(fake)}`);
+    if (real !== undefined) aside.push(`D on real images: ${percent(real)}`, `on generated ones: ${percent(fake)}`);
     return {
       headline: `Step ${gan.number(one.step)}`,
       short: `${gan.number(one.step)}`,
