@@ -1,41 +1,217 @@
-"""The model card: README.md of a run folder, filled with what was measured."""
+"""The model card: README.md of a run folder, filled with what was measured, around what a person wrote in it."""
 
+import html
+import re
 from typing import Any
 
+from PIL import Image
+
+from gan_demo import illustrations
 from gan_demo.data import DATASETS
 from gan_demo.machine import duration
 from gan_demo.recipes import facts_table
 from gan_demo.run import Run
 
-FRONT_MATTER = """---
-library_name: gan-demo
-pipeline_tag: unconditional-image-generation
-tags: [gan, {tag}]
----
-"""
+START = (
+    "<!-- gan-demo: a push writes this part anew, down to the line that ends it; all else here stays as you left it -->"
+)
+END = "<!-- gan-demo: the end of that part -->"
+OURS = re.compile(re.escape(START) + r"\n(?:(?!" + re.escape(START) + r").)*?" + re.escape(END), re.DOTALL)
+KEY = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a key of the front matter begins
+FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+# A data set's name on the Hub, and the licence that weights trained on it may carry; "unknown" where none is stated.
+ON_THE_HUB = {
+    "mnist": ("ylecun/mnist", "unknown"),
+    "fashion-mnist": ("zalando-datasets/fashion_mnist", "mit"),
+    "cifar10": ("uoft-cs/cifar10", "unknown"),
+}
+MEASURES = {
+    "frechet": "Frechet distance in the judge's features",
+    "swd": "sliced Wasserstein distance",
+    "accuracy": "share of pictures that show the class asked for",
+    "diversity": "diversity within the classes (1 is that of real images)",
+}
 
 
 def write(run: Run, metrics: dict[str, Any] | None) -> None:
-    """Write README.md from the run's config, its last samples and `metrics` (those of judge.evaluate, or None)."""
-    config, recipe = run.config, run.config.as_recipe()
-    dataset = DATASETS.get(config.dataset)
-    data = f"{dataset.title}; licence: {dataset.licence}" if dataset else "a person's own pictures"
-    times = run.snapshots[-1].images / config.dataset_images
-    sections = [
-        FRONT_MATTER.format(tag=config.recipe) + f"# {config.name}",
-        f"{recipe.title}: {config.steps:,} steps of {recipe.batch_size} images ({run.snapshots[-1].epoch:.3g} epochs, "
-        f"published: {recipe.epochs}), {duration(config.seconds)} on {config.device} in {config.precision}, "
-        f"seed {config.seed}. {len(run.snapshots)} snapshots of its training are here, to be replayed.",
-        f"| the fixed latents at step {config.steps:,} | real images |\n| --- | --- |\n"
-        f"| ![samples](samples/step-{config.steps:08d}.png) | ![real images](samples/real.png) |",
-        "## Load it\n\n```python\nfrom gan_demo import open_run\n\n"
-        f'player = open_run("{config.name}")\npictures = player.generate(range(16))  # uint8 (16, H, W, C)\n```',
-        "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
-        f"## Recipe\n\n{facts_table(recipe)}" if recipe.facts else "",
-        f"## Data\n\n{data}. {config.dataset_images:,} images, each seen {times:.3g} times.",
-        "## Limits\n\nIt makes pictures like its data and no others, at the data's size, with the data's own bias.",
+    """Write README.md and its pictures from the run and `metrics` (those of judge.evaluate, or None).
+
+    What a person wrote into the folder's card stays.
+    """
+    illustrate(run, metrics)
+    path = run.path / "README.md"
+    run.write("README.md", text(run, metrics, existing=path.read_text(errors="replace") if path.exists() else None))
+
+
+def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
+    """Write samples/training.webp, the fixed latents through all snapshots, and curves.png."""
+    samples = [run.path / f"samples/step-{step:08d}.png" for step in run.steps]
+    if frames := [Image.open(path) for path in samples if path.exists()]:
+        run.write("samples/training.webp", illustrations.animation(frames))
+    if picture := illustrations.curves(run.read_history(), metrics):
+        run.write("curves.png", picture)
+
+
+def text(run: Run, metrics: dict[str, Any] | None, repo_id: str | None = None, existing: str | None = None) -> str:
+    """The card of a run, for the repository `repo_id` where it has one, merged into the `existing` card.
+
+    Our part stands between two comments and is replaced; what stands around them, and every key of the front matter
+    that a person set, stays. Only our figures in `model-index` are renewed.
+    """
+    ours = f"{START}\n{_body(run, metrics, repo_id)}\n{END}"
+    metadata = _metadata(run, metrics, repo_id)
+    existing = (existing or "").lstrip("\ufeff").replace("\r\n", "\n")
+    if not existing.strip():
+        return _dump(metadata) + ours + "\n"
+    front = FRONT.match(existing)
+    theirs = existing[front.end() :] if front else existing
+    found = list(OURS.finditer(theirs))
+    if found:
+        at = found[-1]
+        theirs = theirs[: at.start()] + ours + theirs[at.end() :]
+    else:
+        theirs = (theirs.rstrip() + "\n\n" if theirs.strip() else "") + ours + "\n"
+    return _merged(metadata, front) + theirs
+
+
+# ---------------------------------------------------------------- front matter
+
+
+def _metadata(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> dict[str, Any]:
+    dataset, licence = ON_THE_HUB.get(run.config.dataset, (None, "unknown"))
+    metadata: dict[str, Any] = {
+        "license": licence,
+        "library_name": "gan-demo",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": ["gan", run.config.recipe],
+    }
+    if dataset:
+        metadata["datasets"] = [dataset]
+    return metadata | (_model_index(run, metrics, repo_id, dataset) if metrics else {})
+
+
+def _model_index(run: Run, metrics: dict[str, Any], repo_id: str | None, dataset: str | None) -> dict[str, Any]:
+    """The last snapshot's figures as `model-index`; none where huggingface_hub is missing or too old to write it."""
+    try:
+        from huggingface_hub import EvalResult, ModelCardData
+    except ImportError:
+        return {}
+    known = DATASETS.get(run.config.dataset)
+    last = metrics["snapshots"][-1]
+    results = [
+        EvalResult(
+            task_type="unconditional-image-generation",
+            dataset_type=dataset or run.config.dataset,
+            dataset_name=known.title if known else "a person's own pictures",
+            metric_type=name,
+            metric_name=f"{MEASURES[name]}, {metrics['images']:,} images, step {last['step']:,}",
+            metric_value=last[name],
+        )
+        for name in MEASURES
+        if name in last
     ]
-    run.write("README.md", "\n\n".join(section for section in sections if section) + "\n")
+    name = (repo_id or run.config.name).split("/")[-1]
+    return {"model-index": ModelCardData(model_name=name, eval_results=results).to_dict()["model-index"]}
+
+
+def _merged(ours: dict[str, Any], front: re.Match[str] | None) -> str:
+    """Front matter with every line that is theirs, the keys that it lacks, and our figures renewed."""
+    if not front:
+        return _dump(ours)
+    theirs = _load(front[1])
+    if theirs is None:  # it cannot be read: what a person broke, a person mends
+        return front[0]
+    lines, added = front[1], {key: value for key, value in ours.items() if key not in theirs}
+    if "model-index" in ours and "model-index" in theirs:
+        renewed = _renewed(ours["model-index"], theirs["model-index"])
+        if renewed != theirs["model-index"]:
+            lines = "".join(part for part in KEY.split(lines) if not part.startswith("model-index"))
+            added["model-index"] = renewed
+    return "---\n" + lines + _dump(added).removeprefix("---\n") if added else front[0]
+
+
+def _load(lines: str) -> dict[str, Any] | None:
+    try:
+        import yaml
+    except ImportError:
+        return None
+    try:
+        loaded = yaml.safe_load(lines) or {}
+    except yaml.YAMLError:
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _renewed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]]:
+    """Our results, with those of other measures, data sets and models that a person added."""
+    if not (isinstance(theirs, list) and all(isinstance(model, dict) for model in theirs)):
+        return ours
+    [model] = ours
+    others = [other for other in theirs if other.get("name") != model["name"]]
+    same = [other for other in theirs if other.get("name") == model["name"]]
+    added = [result for other in same for result in other.get("results") or [] if not _is_ours(result, model)]
+    return [{**model, "results": [*model["results"], *added]}, *others]
+
+
+def _is_ours(result: Any, model: dict[str, Any]) -> bool:
+    """Whether a result was written here: of our data set, and of our measures alone."""
+    if not isinstance(result, dict) or result.get("dataset") != model["results"][0]["dataset"]:
+        return False
+    return all(isinstance(one, dict) and one.get("type") in MEASURES for one in result.get("metrics") or [])
+
+
+def _dump(metadata: dict[str, Any]) -> str:
+    try:
+        import yaml
+    except ImportError:  # JSON is YAML too
+        import json
+
+        lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in metadata.items())
+    else:
+        lines = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{lines}---\n"
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def escape(name: object) -> str:
+    """A name that anybody may have chosen, as one line of Markdown that shows it and does nothing."""
+    line = " ".join(str(name).split())[:200]
+    return html.escape(re.sub(r"([\\`*_{}\[\]()#!|~:@])", r"\\\1", line))
+
+
+def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
+    config, recipe = run.config, run.config.as_recipe()
+    last = run.snapshots[-1]
+    parts = [
+        f"# {escape(config.name)}",
+        f"{escape(recipe.title)}: {config.steps:,} steps of {recipe.batch_size} images ({last.epoch:.3g} epochs, "
+        f"published: {recipe.epochs}), {duration(config.seconds)} on {escape(config.device)} in "
+        f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
+        "is here, so that the training can be replayed for any seed.",
+        _pictures(run),
+        "## Load it\n\n```python\nfrom gan_demo import open_run\n\n"
+        f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
+        f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
+        "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
+        "![loss and quality by step](curves.png)" if (run.path / "curves.png").exists() else "",
+        f"## Recipe\n\nWhat was published, and what ran here.\n\n{facts_table(recipe)}" if recipe.facts else "",
+        f"## Data\n\n{_data(run)}",
+        f"## Limits\n\n{_limits(run, metrics)}",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _pictures(run: Run) -> str:
+    cells = {
+        f"the fixed latents at step {run.config.steps:,}": f"samples/step-{run.config.steps:08d}.png",
+        "real images": "samples/real.png",
+        "the training": "samples/training.webp",
+    }
+    there = {title: name for title, name in cells.items() if (run.path / name).exists()}
+    pictures = (f'<img src="{name}" alt="{title}" width="256">' for title, name in there.items())
+    return f"| {' | '.join(there)} |\n{'| --- ' * len(there)}|\n| {' | '.join(pictures)} |" if there else ""
 
 
 def _figures(metrics: dict[str, Any]) -> str:
@@ -50,4 +226,25 @@ def _figures(metrics: dict[str, Any]) -> str:
     ]
     floor = " | ".join(f"{metrics['floor']:.4g}" if name == key else "" for name in names)
     lines.append(f"| real images | | {floor} |")
-    return "\n".join(lines) + f"\n\nJudge: {metrics['judge']}; {metrics['images']:,} images."
+    meant = "; ".join(f"{name}: {MEASURES[name]}" for name in names if name in MEASURES)
+    return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}."
+
+
+def _data(run: Run) -> str:
+    config, dataset = run.config, DATASETS.get(run.config.dataset)
+    times = run.snapshots[-1].images / config.dataset_images
+    data = f"{dataset.title}; licence: {dataset.licence}" if dataset else "A person's own pictures; licence: not known"
+    classes = f" Classes: {', '.join(map(escape, config.classes))}." if config.classes else ""
+    return f"{data}. {config.dataset_images:,} images, each seen {times:.3g} times.{classes}"
+
+
+def _limits(run: Run, metrics: dict[str, Any] | None) -> str:
+    height, width, _ = run.config.image_shape
+    told = "of the classes above and no others" if run.config.classes else "and cannot be told which"
+    lines = [
+        f"It makes pictures of {height}x{width} pixels, like its data and with its data's bias, {told}.",
+        "A picture may be close to one that it was trained on: nothing here prevents that.",
+    ]
+    if metrics and metrics["measure"] == "frechet":
+        lines.append("The Frechet distance is taken in the features of a small classifier: it compares with no FID.")
+    return " ".join(lines)

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -182,6 +182,9 @@ def _json(data: Any) -> str:
 class Run:
     """A run folder on the disk. Reading is lazy: `Run(path)` reads config.json and the index of snapshots alone."""
 
+    label = ""  # what messages call the run instead of its path
+    fetch: Callable[[Sequence[str]], None] | None = None  # brings missing files, named from the folder, or raises
+
     def __init__(self, path: str | Path):
         """Open the folder; GanDemoError where it is none, is damaged, or is of a newer format."""
         self.path = Path(path)
@@ -257,15 +260,25 @@ class Run:
 
     def read_snapshot(self, step: int) -> Weights:
         """The stored weights of the snapshot at exactly that step, checked against the index."""
+        self.need([step])
         snapshot = next(entry for entry in self.snapshots if entry.step == step)
-        path = self.path / "snapshots" / snapshot.file
+        name = f"snapshots/{snapshot.file}"
+        where = f"{self.label or self.path}/{name}"
         try:
-            data = path.read_bytes()
+            data = (self.path / name).read_bytes()
         except OSError as error:
-            raise GanDemoError(f"{path} cannot be read ({error.strerror}): fetch or train the run again") from None
+            raise GanDemoError(f"{where} cannot be read ({error.strerror}): fetch or train the run again") from None
         if hashlib.sha256(data).hexdigest() != snapshot.sha256:
-            raise GanDemoError(f"{path} is damaged (its sha256 is not the index's): fetch or train the run again")
-        return load_weights(data, str(path))
+            raise GanDemoError(f"{where} is damaged (its sha256 is not the index's): fetch or train the run again")
+        return load_weights(data, where)
+
+    def need(self, steps: Iterable[int]) -> None:
+        """Have the snapshots of these steps on the disk: a run from the Hub fetches the missing ones together."""
+        if self.fetch:
+            wanted = set(steps)
+            names = [f"snapshots/{snapshot.file}" for snapshot in self.snapshots if snapshot.step in wanted]
+            if missing := [name for name in names if not (self.path / name).exists()]:
+                self.fetch(missing)
 
     def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:
         """Write the float32 weights of both networks at the last step."""

@@ -4,7 +4,7 @@ import errno
 import platform
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,6 +79,7 @@ class Trainer:
         self.classes = images.classes if recipe.conditional else []
         self.memory_format = torch.contiguous_format if recipe.network == "mlp" else torch.channels_last
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
+        self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
         self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
         self._make_networks()
         self._load_data()
@@ -341,6 +342,8 @@ class Trainer:
             if snapshot:
                 self._write_snapshot()
             resume.write(self, random_states)
+            for listener in self.listeners if snapshot else ():
+                listener(self.run)
         self._saved = time.monotonic()
 
     def _write_snapshot(self) -> None:

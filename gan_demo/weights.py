@@ -56,6 +56,9 @@ def load_weights(data: bytes, where: str) -> Weights:
         raise GanDemoError(f"{where} is damaged ({error}): fetch or train the run again") from None
     for name, value in stored.items():
         if value.dtype == np.int8 and f"{name}.scale" in stored:
+            scale = stored[f"{name}.scale"]
+            if scale.ndim != value.ndim or any(a not in (1, b) for a, b in zip(scale.shape, value.shape, strict=True)):
+                raise GanDemoError(f"{where}: the scale of {name[:60]!r} does not fit its shape: the run is damaged")
             continue
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise GanDemoError(

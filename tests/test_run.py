@@ -28,6 +28,7 @@ def test_the_folder_holds_what_the_contract_lists(folder):
     assert files == {
         "config.json", "model.safetensors", "discriminator.safetensors", "history.csv", "metrics.json",
         "film.webp", "film.json", "README.md", "snapshots/index.json", "state/state.pt", "samples/real.png",
+        "curves.png", "samples/training.webp",
         *(f"snapshots/step-{step:08d}.safetensors" for step in run.steps),
         *(f"samples/step-{step:08d}.png" for step in run.steps),
     }  # fmt: skip
@@ -162,4 +163,5 @@ def test_the_card_says_what_was_measured(folder):
     assert f"| last | 60 | {last['frechet']:.4g} |" in card and f"| real images | | {metrics['floor']:.4g} |" in card
     assert "60 steps of 16 images" in card and "arXiv:1411.1784" in card and "licence: none stated" in card
     for picture in ("samples/step-00000060.png", "samples/real.png"):
-        assert f"({picture})" in card and (folder / picture).exists()
+        assert f'src="{picture}"' in card and (folder / picture).exists()
+    assert "(curves.png)" in card and 'src="samples/training.webp"' in card

@@ -42,6 +42,25 @@ def build_discriminator(recipe: Recipe, classes: int) -> nn.Module:
     return _family(recipe).Discriminator(recipe, classes)
 
 
+def largest_layer(generator: nn.Module, recipe: Recipe, classes: int) -> int:
+    """Numbers in the largest tensor that a generator on the meta device makes on its way to one image.
+
+    Nothing is allocated: what a stranger's config asks for is known before it is done.
+    """
+    largest = 0
+
+    def measure(_module: nn.Module, _inputs: object, output: object) -> None:
+        nonlocal largest
+        largest = max(largest, output.numel()) if isinstance(output, torch.Tensor) else largest
+
+    hooks = [module.register_forward_hook(measure) for module in generator.modules()]
+    z = torch.empty(1, recipe.latent_size, device="meta")
+    generator(z, torch.empty(1, classes, device="meta") if classes else None)
+    for hook in hooks:
+        hook.remove()
+    return largest
+
+
 def _family(recipe: Recipe):
     if recipe.network not in FAMILIES:
         raise GanDemoError(f"no network is called {recipe.network[:60]!r}: choose one of {', '.join(FAMILIES)}")
