@@ -23,9 +23,9 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
     state = {
         "step": trainer.step,
         "seconds": trainer.seconds,
-        **{name: getattr(trainer, name).state_dict() for name in MODULES},
-        "average": trainer.average.module.state_dict(),
-        "random": trainer.random.get_state(),
+        **{name: getattr(trainer.gan, name).state_dict() for name in MODULES},
+        "average": trainer.gan.average.module.state_dict(),
+        "random": trainer.gan.random.get_state(),
         "random_states": random_states,
         "device": trainer.device.type,
         "sums": trainer.sums,
@@ -60,13 +60,14 @@ def read(trainer: "Trainer", run: Run) -> None:
 
 def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
     for name in MODULES:
-        getattr(trainer, name).load_state_dict(state[name])
-    trainer.average.module.load_state_dict(state["average"])
-    trainer.step, trainer.seconds, trainer.summed = state["step"], state["seconds"], state["summed"]
+        getattr(trainer.gan, name).load_state_dict(state[name])
+    trainer.gan.average.module.load_state_dict(state["average"])
+    trainer.step = trainer.gan.steps = state["step"]
+    trainer.seconds, trainer.summed = state["seconds"], state["summed"]
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
     trainer.unscheduled = state["unscheduled"]
     if state["device"] == trainer.device.type and len(state["random_states"]) == trainer.world.size:
-        trainer.random.set_state(state["random"])
+        trainer.gan.random.set_state(state["random"])
         _set_random_states(trainer.device, state["random_states"][trainer.world.rank])
 
 

@@ -1,4 +1,4 @@
-"""The training loop: two updates a step, a moving average, a run folder that grows, and an exact resume."""
+"""The training loop: steps, log lines, snapshots, a run folder that grows, and an exact resume."""
 
 import errno
 import platform
@@ -16,13 +16,14 @@ from tqdm import tqdm
 
 from gan_demo import film, latents, resume
 from gan_demo.data import Images
-from gan_demo.ema import CALIBRATION, MovingAverage
+from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
-from gan_demo.losses import LOSSES, Terms
+from gan_demo.gan import GAN
+from gan_demo.losses import Terms
 from gan_demo.machine import describe
-from gan_demo.networks import build, output_axes
+from gan_demo.networks import output_axes
 from gan_demo.parallel import World
-from gan_demo.recipes import HYPERPARAMETERS, Range, Recipe
+from gan_demo.recipes import HYPERPARAMETERS, Recipe
 from gan_demo.run import Config, Run
 from gan_demo.weights import Weights, quantize
 
@@ -77,39 +78,19 @@ class Trainer:
         self.world = World(self.device)
         self.world.check_batch(recipe.batch_size)
         self.classes = images.classes if recipe.conditional else []
-        self.memory_format = torch.contiguous_format if recipe.network == "mlp" else torch.channels_last
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
         self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
         self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
-        self._make_networks()
+        self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
+        self.sums: Terms = {}  # of the steps since the last log line, on the device
+        self.summed = 0
+        self.bad_step = torch.full((), -1, device=self.device)
         self._load_data()
         self.run = self._open_folder()
         self.schedule = set(schedule(options.length, options.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
 
     # ---------------------------------------------------------------- making
-
-    def _make_networks(self) -> None:
-        recipe, seed = self.recipe, self.options.seed
-        torch.manual_seed(seed)
-        generator, discriminator = build(recipe, len(self.classes))
-        self.generator = generator.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.discriminator = discriminator.to(self.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.average = MovingAverage(self.generator, recipe.ema)
-        fused = self.device.type in ("cpu", "cuda")
-        self.generator_adam, self.discriminator_adam = (
-            torch.optim.Adam(network.parameters(), rate, recipe.betas, fused=fused)
-            for network, rate in zip((self.generator, self.discriminator), recipe.learning_rates, strict=True)
-        )
-        self.loss = LOSSES[recipe.loss]
-        self.wrapped_generator, self.wrapped_discriminator = map(self.world.wrap, (self.generator, self.discriminator))
-        # Latents, classes and labels come from a generator of their own, the same in every process; dropout from the
-        # global one, which differs between processes.
-        self.random = torch.Generator(self.device).manual_seed(seed)
-        torch.manual_seed(seed + 1 + self.world.rank)
-        self.sums: Terms = {}
-        self.summed = 0
-        self.bad_step = torch.full((), -1, device=self.device)
 
     def _load_data(self) -> None:
         self.pixels = torch.from_numpy(self.images.pixels).to(self.device)
@@ -159,50 +140,14 @@ class Trainer:
     # ---------------------------------------------------------------- one step
 
     def train_step(self) -> None:
-        """k updates of the discriminator, one of the generator, one of the moving average."""
-        batch = self.step * self.recipe.discriminator_steps
-        for k in range(self.recipe.discriminator_steps):
-            terms = self.train_discriminator(*self._real_batch(batch + k))
-        terms |= self.train_generator()
+        """One step of the networks on as many real batches as the discriminator has updates."""
+        first = self.step * self.recipe.discriminator_steps
+        terms = self.gan.step([self._real_batch(first + k) for k in range(self.recipe.discriminator_steps)])
         self.step += 1
-        self.average.update(self.step)
         self._sum(terms)
 
-    def train_discriminator(self, real: torch.Tensor, classes: torch.Tensor) -> Terms:
-        """One update towards telling real images (N, C, H, W) with class indices (N,) from fakes of the same count."""
-        z, fake_classes = self._latents(len(real))
-        with self._autocast():
-            with torch.no_grad():
-                fake = self.generator(z, self._weights(fake_classes))
-            on_real = self.wrapped_discriminator(real, self._weights(classes))
-            on_fake = self.wrapped_discriminator(fake, self._weights(fake_classes))
-        terms = self.loss.discriminator(self.recipe, on_real, on_fake, classes, fake_classes, self._draw)
-        self._descend(self.discriminator_adam, terms)
-        with torch.no_grad():
-            scores = {"real_score": on_real.source, "fake_score": on_fake.source}
-            return terms | {name: torch.sigmoid(logits.float()).mean() for name, logits in scores.items()}
-
-    def train_generator(self) -> Terms:
-        """One update towards fakes that the discriminator takes for real."""
-        z, classes = self._latents(self.recipe.batch_size // self.world.size)
-        self.discriminator.requires_grad_(False)
-        with self._autocast():
-            on_fake = self.discriminator(self.wrapped_generator(z, self._weights(classes)), self._weights(classes))
-        terms = self.loss.generator(self.recipe, on_fake, classes, self._draw)
-        self._descend(self.generator_adam, terms)
-        self.discriminator.requires_grad_(True)
-        return terms
-
-    def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(terms.values())).sum().backward()
-        optimizer.step()
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16")
-
     def _real_batch(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """This process's share of real batch number `batch`: images in [-1, 1] and class indices.
+        """This process's share of real batch number `batch`: uint8 images (N, C, H, W) and class indices (N,).
 
         The order of an epoch follows from the seed and the epoch's number alone, so a resume needs no more than those.
         """
@@ -213,28 +158,7 @@ class Trainer:
             self.order_epoch = epoch
         size = self.recipe.batch_size
         chosen = self.world.share(self.order[at * size : (at + 1) * size])
-        pixels = self.pixels[chosen].to(memory_format=self.memory_format)
-        return pixels.float().div_(127.5).sub_(1), self.labels[chosen]
-
-    def _latents(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """This process's share of a batch of latents (N, latent_size) and class indices (N,)."""
-        whole = count * self.world.size
-        z = torch.randn(whole, self.recipe.latent_size, generator=self.random, device=self.device)
-        classes = torch.randint(len(self.classes) or 1, (whole,), generator=self.random, device=self.device)
-        return self.world.share(z), self.world.share(classes)
-
-    def _draw(self, bounds: Range, like: torch.Tensor) -> torch.Tensor:
-        low, high = bounds
-        if low == high:
-            return torch.full(like.shape, low, device=like.device)
-        even = torch.rand(len(like) * self.world.size, generator=self.random, device=self.device)
-        return self.world.share(even).mul_(high - low).add_(low)
-
-    def _weights(self, classes: torch.Tensor) -> torch.Tensor | None:
-        """One-hot class weights (N, classes); None for an unconditional run."""
-        if not self.classes:
-            return None
-        return nn.functional.one_hot(classes, len(self.classes)).float()
+        return self.pixels[chosen], self.labels[chosen]
 
     # ---------------------------------------------------------------- the loop
 
@@ -347,13 +271,13 @@ class Trainer:
         self._saved = time.monotonic()
 
     def _write_snapshot(self) -> None:
-        self.average.calibrate(*self._calibration())
-        averaged, axes = weights_of(self.average.module), output_axes(self.average.module)
+        self.gan.average.calibrate(*self._calibration())
+        averaged, axes = weights_of(self.gan.average.module), output_axes(self.gan.average.module)
         batches = self.step * self.recipe.discriminator_steps
         images, epoch = batches * self.recipe.batch_size, batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
-        self.run.write_model(averaged, weights_of(self.discriminator), self.step)
+        self.run.write_model(averaged, weights_of(self.gan.discriminator), self.step)
         config = replace(self.run.config, steps=self.step, length=self.options.length, seconds=round(self.seconds, 2))
         self.run.write_config(config)
 
@@ -363,16 +287,16 @@ class Trainer:
         seeds = range(film.TILES)
         z = torch.from_numpy(latents.latents(seeds, self.recipe.latent_size)).to(self.device)
         classes = torch.tensor([seed % (len(self.classes) or 1) for seed in seeds], device=self.device)
-        module = self.average.module.eval()
-        pictures = module(z, self._weights(classes)).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-        self.generator.train()
+        module = self.gan.average.module.eval()
+        pictures = module(z, self.gan.one_hot(classes)).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        self.gan.generator.train()
         return pictures.permute(0, 2, 3, 1).cpu().numpy()
 
     def _calibration(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         fixed = torch.Generator().manual_seed(self.options.seed)
         z = torch.randn(CALIBRATION, self.recipe.latent_size, generator=fixed).to(self.device)
         classes = torch.randint(len(self.classes) or 1, (CALIBRATION,), generator=fixed).to(self.device)
-        return z, self._weights(classes)
+        return z, self.gan.one_hot(classes)
 
 
 def weights_of(module: nn.Module) -> Weights:

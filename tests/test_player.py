@@ -93,7 +93,7 @@ def test_eight_bits_change_the_pictures_by_under_one_percent_and_keep_a_history_
 
     trainer = fit(recipes.get("mlp-mnist"), mnist, tmp_path / "run", length=150, snapshots=3)
     assert 48 * trainer.run.snapshots[-1].bytes < 75e6
-    exact = trainer.average.module
+    exact = trainer.gan.average.module
     full = load_weights((tmp_path / "run" / "model.safetensors").read_bytes(), "model")
     exact.load_state_dict({name: torch.from_numpy(value) for name, value in full.items()})
     with torch.inference_mode():

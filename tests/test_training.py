@@ -213,7 +213,7 @@ def test_a_longer_length_goes_on_from_a_finished_run(mnist, tmp_path):
 def test_the_order_of_the_data_is_a_new_permutation_each_epoch(mnist, tmp_path):
     few = replace(mnist, pixels=mnist.pixels[:64], labels=mnist.labels[:64])
     trainer = training.Trainer(small(PERCEPTRON), few, training.Options(out=tmp_path / "run", length=1))
-    epochs = [torch.cat([trainer._real_batch(4 * epoch + at)[0] for at in range(4)]) for epoch in range(2)]
+    epochs = [torch.cat([trainer._real_batch(4 * epoch + at)[0] for at in range(4)]).float() for epoch in range(2)]
     assert not torch.equal(*epochs)
     a, b = (np.sort(epoch.flatten(1).sum(1).numpy()) for epoch in epochs)
     np.testing.assert_array_equal(a, b)
@@ -221,9 +221,9 @@ def test_the_order_of_the_data_is_a_new_permutation_each_epoch(mnist, tmp_path):
 
 def test_soft_labels_are_drawn_from_their_range(mnist, tmp_path):
     trainer = training.Trainer(small(PERCEPTRON), mnist, training.Options(out=tmp_path / "run", length=1))
-    drawn = trainer._draw((0.8, 1.0), torch.empty(1000))
+    drawn = trainer.gan.draw((0.8, 1.0), torch.empty(1000))
     assert 0.8 <= float(drawn.min()) < 0.81 and 0.99 < float(drawn.max()) <= 1.0
-    assert (trainer._draw((0.9, 0.9), torch.empty(3)) == 0.9).all()
+    assert (trainer.gan.draw((0.9, 0.9), torch.empty(3)) == 0.9).all()
 
 
 @pytest.mark.parametrize("recipe", [PERCEPTRON])
