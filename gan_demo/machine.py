@@ -1,4 +1,4 @@
-"""Where to train, in what precision, and how to say so."""
+"""Where to train, what it can do, and how to say so."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import Recipe
 
 
 def choose_device(name: str) -> torch.device:
@@ -26,15 +25,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def choose_precision(name: str, device: torch.device, recipe: Recipe) -> str:
-    """auto takes bf16 for convolutional networks where the hardware computes in it, else fp32."""
-    if name != "auto":
-        return name
-    if recipe.network == "mlp":
-        return "fp32"
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16 and does not merely imitate it."""
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and _cpu_has_bf16()
 
 
 def _cpu_has_bf16() -> bool:
@@ -48,7 +43,8 @@ def describe(device: torch.device) -> str:
     """The device in words, such as "cpu, 2 threads"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+    threads = torch.get_num_threads()
+    return f"cpu, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type
 
 
 def duration(seconds: float) -> str:

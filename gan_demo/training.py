@@ -217,7 +217,7 @@ class Trainer:
 
     def _bar(self) -> tqdm:
         return tqdm(
-            desc=self.recipe.name,
+            desc=f"{self.recipe.name}, {self.options.precision}",
             total=self.options.length,
             initial=self.step,
             unit="step",

@@ -263,3 +263,14 @@ def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
         for key, value in tensors.items():
             np.testing.assert_allclose(value, weights(tmp_path / "two")[name][key], atol=2e-6, err_msg=f"{name} {key}")
     assert json.loads((tmp_path / "two" / "config.json").read_text())["steps"] == 12
+
+
+def test_the_precision_is_measured_where_it_is_not_named():
+    from gan_demo import precision
+    from gan_demo.machine import has_bf16
+
+    chosen = precision.choose("auto", training.CPU, small(CONVOLUTIONAL), 0)
+    assert chosen in (("fp32", "bf16") if has_bf16(training.CPU) else ("fp32",))
+    seconds = precision._step_seconds(training.CPU, small(PERCEPTRON), 0)
+    assert set(seconds) == {"fp32", "bf16"} and min(seconds.values()) > 0
+    assert precision.choose("bf16", training.CPU, PERCEPTRON, 0) == "bf16"

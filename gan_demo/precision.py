@@ -1,0 +1,43 @@
+"""fp32 or bf16: whichever trains faster on this machine, measured and not guessed."""
+
+import time
+
+import torch
+
+from gan_demo.gan import GAN, Batch
+from gan_demo.machine import has_bf16
+from gan_demo.parallel import World
+from gan_demo.recipes import Recipe
+
+ROUNDS = 4  # the first warms up
+GAIN = 1.1  # bf16 rounds more coarsely: it has to be worth it
+
+
+def choose(name: str, device: torch.device, recipe: Recipe, classes: int) -> str:
+    """The precision to train in: `name` itself, or for "auto" the faster of fp32 and bf16.
+
+    The run's config.json records the choice, so a resumed run keeps it. Several processes take the first one's.
+    """
+    if name != "auto":
+        return name
+    if not has_bf16(device):
+        return "fp32"
+    seconds = _step_seconds(device, recipe, classes)
+    chosen = "bf16" if seconds["fp32"] >= GAIN * seconds["bf16"] else "fp32"
+    return World(device).gather(chosen)[0]
+
+
+def _step_seconds(device: torch.device, recipe: Recipe, classes: int) -> dict[str, float]:
+    """Seconds of the fastest step on random images in each precision, taken in turn."""
+    gans = {name: GAN(recipe, classes, World(device), device, name) for name in ("fp32", "bf16")}
+    shape = (recipe.batch_size, recipe.channels, recipe.image_size, recipe.image_size)
+    images = torch.randint(256, shape, dtype=torch.uint8, device=device)
+    batch: Batch = images, torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
+    seconds: dict[str, list[float]] = {name: [] for name in gans}
+    for _ in range(ROUNDS):
+        for name, gan in gans.items():
+            start = time.perf_counter()
+            terms = gan.step([batch] * recipe.discriminator_steps)
+            float(terms["g"].detach())  # waits for the device
+            seconds[name].append(time.perf_counter() - start)
+    return {name: min(times[1:]) for name, times in seconds.items()}
