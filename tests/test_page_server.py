@@ -208,6 +208,17 @@ def test_a_port_in_use_ends_in_one_line(runs):
     assert f"port {port}" in ended.stderr
 
 
+def test_a_zero_gpu_space_finds_the_function_that_it_insists_on(tmp_path, monkeypatch):
+    from gan_demo.ui.endpoints import declare_zero_gpu
+
+    (tmp_path / "spaces.py").write_text("declared = []\nGPU = declared.append\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    declare_zero_gpu()
+    import spaces
+
+    assert len(spaces.declared) == 1
+
+
 def test_two_runs_of_one_name_are_both_there(tmp_path):
     from gan_demo.ui.library import Library
 

@@ -270,6 +270,8 @@ press(".video", async () => {
   part(".video").disabled = false;
 });
 
+gan.watch((_, changed) => changed.includes("tab") && stop()); // no film plays where nobody looks
+
 new ResizeObserver(() => {
   if (!film || !section.clientWidth) return;
   fit();

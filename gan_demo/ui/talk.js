@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const TYPING = 'input:not([type="range"]):not([type="checkbox"]), textarea, select, [contenteditable="true"], dialog';
+  const TYPING = 'input:not([type="range"]):not([type="checkbox"]), textarea, select, [contenteditable="true"], dialog[open]';
 
   const actions = {
     talk: () => gan.set({ talk: !gan.state.talk }),

@@ -102,6 +102,7 @@ function describe(state, card, index) {
   const headline = percent === 0 ? name(before) : percent === 100 ? name(before + 1) : `${name(before)} → ${name(before + 1)}`;
   const from = spoken(round[before], card.classes);
   const to = spoken(round[before + 1], card.classes);
+  const step = card.snapshots.findLast((one) => state.step === null || one.step <= state.step) ?? card.snapshots[0];
   return {
     headline,
     short: `${percent} %`,
@@ -109,7 +110,11 @@ function describe(state, card, index) {
     now: { headline, facts: [from, percent ? `${percent} % of the way to` : "on the way to", to] },
     aside: {
       headline: "",
-      facts: [state.straight ? "in a straight line" : "on the great arc (slerp)", `${card.latent_size} latent dimensions`],
+      facts: [
+        state.straight ? "in a straight line" : "on the great arc (slerp)",
+        `${card.latent_size} latent dimensions`,
+        `the generator at step ${gan.number(step.step)}`,
+      ],
     },
   };
 }
