@@ -83,7 +83,7 @@ def _metadata(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> 
         "license": licence,
         "library_name": "gan-demo",
         "pipeline_tag": "unconditional-image-generation",
-        "tags": ["gan", run.config.recipe],
+        "tags": ["gan", _plain(run.config.recipe)],
     }
     if dataset:
         metadata["datasets"] = [dataset]
@@ -101,7 +101,7 @@ def _model_index(run: Run, metrics: dict[str, Any], repo_id: str | None, dataset
     results = [
         EvalResult(
             task_type="unconditional-image-generation",
-            dataset_type=dataset or run.config.dataset,
+            dataset_type=dataset or _plain(run.config.dataset),
             dataset_name=known.title if known else "a person's own pictures",
             metric_type=name,
             metric_name=f"{MEASURES[name]}, {metrics['images']:,} images, step {last['step']:,}",
@@ -110,7 +110,7 @@ def _model_index(run: Run, metrics: dict[str, Any], repo_id: str | None, dataset
         for name in MEASURES
         if name in last
     ]
-    name = (repo_id or run.config.name).split("/")[-1]
+    name = repo_id.split("/")[1] if repo_id else _plain(run.config.name)
     return {"model-index": ModelCardData(model_name=name, eval_results=results).to_dict()["model-index"]}
 
 
@@ -170,6 +170,11 @@ def _dump(metadata: dict[str, Any]) -> str:
     else:
         lines = yaml.safe_dump(metadata, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{lines}---\n"
+
+
+def _plain(name: str) -> str:
+    """A name that cannot end the front matter, or begin anything in it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:80]
 
 
 # ---------------------------------------------------------------- what it says

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from gan_demo import film as films
+from gan_demo import hub
 from gan_demo import latents as lat
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import build_discriminator, build_generator
+from gan_demo.networks import build_discriminator, build_generator, largest_layer
 from gan_demo.run import Config, Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
@@ -24,6 +25,7 @@ ROWS = 16
 CORES = os.cpu_count() or 1
 PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores
 MAX_PARAMETERS = 100_000_000
+MAX_LAYER = 2**24  # numbers an image: 1 GiB for ROWS of them
 Seeds = Sequence[int]
 End = int | tuple[int, int | None]  # a seed, or a seed and its class
 
@@ -37,13 +39,15 @@ class Player:
         Raises GanDemoError where the run has no snapshot yet or its network is too large to be honest.
         """
         if not run.snapshots:
-            raise GanDemoError(f"{run.path} has no snapshot yet: train it for some steps with train.py --resume")
+            raise GanDemoError(f"{run.label} has no snapshot yet: train it for some steps with train.py --resume")
         self.run = run
         self._recipe = run.config.as_recipe()
         with torch.device("meta"):
             self._generator = build_generator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
         if sum(parameter.numel() for parameter in self._generator.parameters()) > MAX_PARAMETERS:
-            raise GanDemoError(f"{run.path} asks for a network of over {MAX_PARAMETERS:,} parameters: refused")
+            raise GanDemoError(f"{run.label} asks for a network of over {MAX_PARAMETERS:,} parameters: refused")
+        if largest_layer(self._generator, self._recipe, len(self.classes or ())) > MAX_LAYER:
+            raise GanDemoError(f"{run.label} asks for a layer of over {MAX_LAYER:,} numbers an image: refused")
         self._shapes = {
             name: tuple(value.shape)
             for name, value in self._generator.state_dict().items()
@@ -234,18 +238,19 @@ class Player:
     def _discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
         path = self.run.path / "discriminator.safetensors"
+        where = f"{self.run.label}/{path.name}"
         with self._lock:
             if self._judge is None and path.exists():
                 with torch.device("meta"):
                     network = build_discriminator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
                 weights = {
-                    name: torch.from_numpy(value) for name, value in load_weights(path.read_bytes(), str(path)).items()
+                    name: torch.from_numpy(value) for name, value in load_weights(path.read_bytes(), where).items()
                 }
                 wanted = {
                     name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
                 }
                 if {name: value.shape for name, value in weights.items()} != wanted:
-                    raise GanDemoError(f"{path} does not fit the network of config.json: fetch or train the run again")
+                    raise GanDemoError(f"{where} does not fit the network of config.json: fetch or train the run again")
                 network.load_state_dict(weights, strict=False, assign=True)
                 self._judge = network
             return self._judge
@@ -267,6 +272,7 @@ class Player:
     def _render(self, z: np.ndarray, weights: np.ndarray | None, steps: Sequence[int]) -> np.ndarray:
         """Run the generator at each step on all rows: uint8 (steps, N, H, W, C)."""
         count = len(z)
+        self.run.need(steps)
         out = np.empty((len(steps), count, *self.image_shape), np.uint8)
         inputs = [
             tuple(None if rows is None else _padded(rows[at : at + ROWS]) for rows in (z, weights))
@@ -306,7 +312,7 @@ class Player:
                 stored = self.run.read_snapshot(step)
                 if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
                     raise GanDemoError(
-                        f"{self.run.path}: the snapshot at step {step} does not fit the network of config.json"
+                        f"{self.run.label}: the snapshot at step {step} does not fit the network of config.json"
                     )
                 self._stored[step] = stored
         weights = {name: torch.from_numpy(value) for name, value in dequantize(self._stored[step]).items()}
@@ -324,4 +330,8 @@ def open_run(source: str | Path, revision: str | None = None) -> Player:
 
     Raises GanDemoError, in one line, where it cannot be opened.
     """
+    if isinstance(source, str) and hub.is_hub_id(source):
+        return Player(hub.fetch(source, revision).run)
+    if revision is not None:
+        raise GanDemoError(f"{source} is no repository of the Hub: a folder has no revisions, leave it out")
     return Player(Run(source))

@@ -182,12 +182,12 @@ def _json(data: Any) -> str:
 class Run:
     """A run folder on the disk. Reading is lazy: `Run(path)` reads config.json and the index of snapshots alone."""
 
-    label = ""  # what messages call the run instead of its path
+    label: str  # what messages call it: its path, where nothing else is said
     fetch: Callable[[Sequence[str]], None] | None = None  # brings missing files, named from the folder, or raises
 
     def __init__(self, path: str | Path):
         """Open the folder; GanDemoError where it is none, is damaged, or is of a newer format."""
-        self.path = Path(path)
+        self.path, self.label = Path(path), str(path)
         self.config = read_config(_load_json(self.path / "config.json"), str(self.path / "config.json"))
         self.snapshots = self._read_index()
 
@@ -198,7 +198,7 @@ class Run:
         if (path / "config.json").exists():
             raise GanDemoError(f"{path} holds a run already: go on with --resume, or choose another folder with --out")
         run = cls.__new__(cls)
-        run.path, run.snapshots = path, []
+        run.path, run.label, run.snapshots = path, str(path), []
         try:
             run.write_config(config)
             run._write_index()
@@ -263,7 +263,7 @@ class Run:
         self.need([step])
         snapshot = next(entry for entry in self.snapshots if entry.step == step)
         name = f"snapshots/{snapshot.file}"
-        where = f"{self.label or self.path}/{name}"
+        where = f"{self.label}/{name}"
         try:
             data = (self.path / name).read_bytes()
         except OSError as error:

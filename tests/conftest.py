@@ -11,7 +11,7 @@ from gan_demo import data, recipes, training
 from gan_demo.data import Images
 from gan_demo.recipes import Recipe
 
-pytest_plugins = ["browser"]  # the page's own fixtures: runs, app, chromium, visit
+pytest_plugins = ["browser", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GAN_DEMO_DATA", ROOT / "data"))

@@ -1,0 +1,401 @@
+"""Run folders on the Hugging Face Hub: push one in one commit, push its snapshots while it trains, fetch a stranger's.
+
+A repository holds the run folder as it is, but `state/`. Only files that the contract names are ever sent or fetched.
+"""
+
+import inspect
+import json
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from gan_demo.errors import GanDemoError
+from gan_demo.run import SNAPSHOT_NAME, Run, write_file
+from gan_demo.wire import READ_SECONDS, HubError, Token, connect, explained
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+MAIN = "main"
+REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
+REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+MB = 10**6
+
+# What a run folder may hold beside its snapshots, and the size that no honest file exceeds.
+SIDE_FILES = {
+    "config.json": MB,
+    "snapshots/index.json": MB,
+    "history.csv": 16 * MB,
+    "metrics.json": 4 * MB,
+    "film.webp": 16 * MB,
+    "film.json": MB,
+    "discriminator.safetensors": 512 * MB,
+}
+PICTURES = ("README.md", "curves.png", "samples/real.png", "samples/training.webp")
+SAMPLE_NAME = re.compile(r"samples/step-\d{8,12}\.png")
+MAX_SNAPSHOTS = 1000
+MAX_BYTES = 2000 * MB  # of all that is fetched from one repository
+
+
+# ---------------------------------------------------------------- names
+
+
+def is_hub_id(source: object) -> bool:
+    """Whether `source` can only mean `user/name[@revision]`: it has that form, and no such folder is here."""
+    if not isinstance(source, str) or not REPO_ID.fullmatch(source.partition("@")[0]):
+        return False
+    return not Path(source).exists()
+
+
+def parse(source: str, revision: str | None = None) -> tuple[str, str]:
+    """Repository and revision of `user/name[@revision]`; GanDemoError where it is not of that form."""
+    repo_id, _, named = source.partition("@")
+    bad = not REPO_ID.fullmatch(repo_id) or len(repo_id) > 96 or any(part in repo_id for part in ("--", ".."))
+    if bad or repo_id.endswith((".", "-", ".git")) or ("@" in source and not named):
+        raise GanDemoError(f"{source[:120]!r} names no repository of the Hub: give USER/NAME or USER/NAME@REVISION")
+    if named and revision not in (None, named):
+        raise GanDemoError(f"{source[:120]!r} and revision {str(revision)[:60]!r} disagree: give one of them")
+    revision = named or revision or MAIN
+    if not REVISION.fullmatch(revision) or ".." in revision or len(revision) > 200 or revision.endswith(".lock"):
+        raise GanDemoError(f"{revision[:60]!r} is no revision: give a branch, a tag or a commit of {repo_id}")
+    return repo_id, revision
+
+
+def parse_target(repo_id: str) -> str:
+    """The repository to push to; GanDemoError where `repo_id` is not of the form USER/NAME."""
+    name, revision = parse(repo_id)
+    if revision != MAIN or "@" in repo_id:
+        raise GanDemoError(f"{repo_id[:120]!r} names a revision: a push goes to USER/NAME, and is tagged by itself")
+    return name
+
+
+# ---------------------------------------------------------------- push
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Where a push went. `tag` is None for a run that is not finished; `changed` is False where nothing was new."""
+
+    repo_id: str
+    url: str
+    commit: str
+    tag: str | None
+    changed: bool
+
+
+def files_of(run: Run) -> list[str]:
+    """The files of the folder that a push sends, in order: those of the contract that are there, never state/."""
+    snapshots = [f"snapshots/{snapshot.file}" for snapshot in run.snapshots]
+    samples = [f"samples/step-{step:08d}.png" for step in run.steps]
+    names = [*SIDE_FILES, "model.safetensors", *PICTURES, *snapshots, *samples]
+    return [name for name in names if (run.path / name).is_file()]
+
+
+def make_repo(repo_id: str, private: bool = False, *, token: Token = None, endpoint: str | None = None) -> str:
+    """Make the repository where there is none, and return its URL; HubError where that fails."""
+    return _make_repo(connect(token, endpoint), parse_target(repo_id), private)
+
+
+def _make_repo(api: "HfApi", repo_id: str, private: bool) -> str:
+    with explained(f"{repo_id} cannot be pushed to"):
+        url = str(api.create_repo(repo_id, private=private or None, exist_ok=True))
+        if "write" in inspect.signature(api.auth_check).parameters:  # older ones tell a reader's token at the end
+            api.auth_check(repo_id, write=True)
+        return url
+
+
+def push(
+    run: Run,
+    repo_id: str,
+    private: bool = False,
+    card: Callable[[str | None], str] | None = None,
+    *,
+    token: Token = None,
+    endpoint: str | None = None,
+) -> Pushed:
+    """Send the run folder in one commit, and tag it where the run is finished. Unchanged files make no commit.
+
+    `card` is given the repository's card (None where it has none) and returns the one to put there, so that what a
+    person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails: then nothing changed.
+    """
+    repo_id, api = parse_target(repo_id), connect(token, endpoint)
+    url = _make_repo(api, repo_id, private)
+    with explained(f"{repo_id} cannot be pushed to"):
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+        before = api.model_info(repo_id)
+        there = {sibling.rfilename for sibling in before.siblings or []}
+        if card:
+            theirs = Path(api.hf_hub_download(repo_id, "README.md")) if "README.md" in there else None
+            run.write("README.md", card(theirs.read_text(errors="replace") if theirs else None))
+        names = files_of(run)
+        stale = {name for name in there - set(names) if SAMPLE_NAME.fullmatch(name) or _is_snapshot(name)}
+        done = api.create_commit(
+            repo_id,
+            [
+                *(CommitOperationAdd(name, run.path / name) for name in names),
+                *(CommitOperationDelete(name) for name in sorted(stale)),
+            ],
+            commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
+        )
+        tag = None
+        if run.config.steps == run.config.length:
+            tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
+            api.create_tag(repo_id, tag=tag, revision=done.oid, exist_ok=True)
+        return Pushed(repo_id, url, done.oid, tag, done.oid != before.sha)
+
+
+def _is_snapshot(name: str) -> bool:
+    folder, _, file = name.partition("/")
+    return folder == "snapshots" and bool(SNAPSHOT_NAME.fullmatch(file))
+
+
+class SnapshotPusher:
+    """Pushes each snapshot of a run while it trains: in a thread of its own, in order, never in the training's way.
+
+    Call it after a snapshot is written: it returns at once. A failure is reported in one line; what may pass is tried
+    again later, together with what has come since. `close` before the last push of the whole folder.
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        private: bool = False,
+        *,
+        token: Token = None,
+        endpoint: str | None = None,
+        pauses: tuple[float, float] = (30, 600),
+    ):
+        """`pauses`: seconds before the first new try, and before any later one at most. GanDemoError for a bad name."""
+        self.repo_id, self.private, self.pauses = parse_target(repo_id), private, pauses
+        self._access = (token, endpoint)
+        self._api: HfApi | None = None
+        self._folder = Path()
+        self._sent: set[str] = set()
+        self._news, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="snapshot-pusher", daemon=True)
+        self._thread.start()
+
+    def __call__(self, run: Run) -> None:
+        self._folder = run.path
+        self._news.set()
+
+    def close(self, seconds: float = 90) -> None:
+        """Take no more snapshots, and wait at most so long for the one that is on its way."""
+        self._closed.set()
+        self._news.set()
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        pause, failing = self.pauses[0], False
+        while self._news.wait() and not self._closed.is_set():
+            self._news.clear()
+            try:
+                self._push()
+            except GanDemoError as error:
+                passing = isinstance(error, HubError) and error.passing
+                if not failing:
+                    later = "trying again later" if passing else "trying again at the end"
+                    _say(f"{error} (training goes on, {later})")
+                if not passing:
+                    return
+                failing = True
+                self._closed.wait(pause)
+                pause = min(2 * pause, self.pauses[1])
+                self._news.set()
+            else:
+                if failing:
+                    _say(f"{self.repo_id} has all snapshots again")
+                pause, failing = self.pauses[0], False
+
+    def _push(self) -> None:
+        """Send the snapshots that the index names and the repository has not got, with the index, in one commit."""
+        if not self._api:
+            api = connect(*self._access)
+            _make_repo(api, self.repo_id, self.private)
+            self._api = api
+        with explained(f"{self.repo_id} cannot be pushed to"):
+            from huggingface_hub import CommitOperationAdd
+
+            index = (self._folder / "snapshots/index.json").read_bytes()  # written after the files that it names
+            entries = [entry for entry in json.loads(index)["snapshots"] if entry["sha256"] not in self._sent]
+            if not entries:
+                return
+            names = [f"snapshots/{entry['file']}" for entry in entries]
+            names += [f"samples/step-{entry['step']:08d}.png" for entry in entries]
+            names += ["config.json", "history.csv", "samples/real.png"]
+            files = {name: self._folder / name for name in names if (self._folder / name).is_file()}
+            contents = {name: path.read_bytes() for name, path in files.items()} | {"snapshots/index.json": index}
+            operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            self._api.create_commit(self.repo_id, operations, commit_message=f"step {entries[-1]['step']}")
+            self._sent |= {entry["sha256"] for entry in entries}
+
+
+def _say(sentence: str) -> None:
+    tqdm.write(sentence, file=sys.stderr)  # above the progress bar, where there is one
+
+
+# ---------------------------------------------------------------- pull
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A run from the Hub, in huggingface_hub's cache. Its snapshots come when they are read.
+
+    `commit` is what `revision` meant when it was resolved, and what everything comes from. `trouble` says why the Hub
+    could not be asked, where the cache answered instead.
+    """
+
+    run: Run
+    repo_id: str
+    revision: str
+    commit: str
+    trouble: str = ""
+
+
+def fetch(
+    source: str,
+    revision: str | None = None,
+    *,
+    token: Token = None,
+    endpoint: str | None = None,
+    limit: int = MAX_BYTES,
+) -> Fetched:
+    """Fetch config, index and the last weights of `user/name[@revision]`; the other snapshots when they are read.
+
+    Sizes are known, and held against `limit` bytes in all, before any weight is fetched. A pinned commit that is here
+    needs no request, and anything that is here opens without a network. `token=False`, for a name that a stranger
+    gave, sends no token and shows nothing that the Hub would not show to everyone: no cache answers in its place.
+    Raises HubError (`passing` where the Hub could not be asked), or GanDemoError where the repository holds no run
+    that may be opened.
+    """
+    repo_id, revision = parse(source, revision)
+    own = token is not False
+    if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision)):
+        return _opened(run, repo_id, revision, revision, limit, token, endpoint)
+    api, trouble = connect(token, endpoint), ""
+    try:
+        with explained(f"{repo_id} cannot be opened"):
+            commit = str(api.model_info(repo_id, revision=revision).sha)
+    except HubError as error:
+        if not (own and error.passing and (run := _cached(repo_id, revision))):
+            raise
+        return _opened(run, repo_id, revision, run.path.name, limit, token, endpoint, str(error))
+    if not COMMIT.fullmatch(commit):
+        raise HubError(f"{repo_id} cannot be opened: the Hub names no commit for {revision}")
+    run = _cached(repo_id, commit) or _fetch_first(api, repo_id, commit, limit)
+    write_file(run.path.parent.parent / "refs" / revision, commit)  # as huggingface_hub does: what offline means by it
+    return _opened(run, repo_id, revision, commit, limit, token, endpoint, trouble)
+
+
+def newer(
+    repo_id: str, commit: str, revision: str = MAIN, *, token: Token = None, endpoint: str | None = None
+) -> str | None:
+    """The commit that `revision` means now, where it is another than `commit`; one request, HubError where it fails."""
+    with explained(f"{repo_id} cannot be watched"):
+        now = connect(token, endpoint).model_info(repo_id, revision=revision).sha
+    return None if now in (None, commit) else now
+
+
+def _cached(repo_id: str, revision: str) -> Run | None:
+    """The run as the cache holds it, or None where it lacks a file of those that are fetched first."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(repo_id, "config.json", revision=revision)
+    if not isinstance(config, str):
+        return None
+    run = _open(Path(config).parent, repo_id)
+    last = run.snapshots[-1].file if run.snapshots else "index.json"  # fetched last, so the others are here too
+    return run if (run.path / "snapshots" / last).exists() else None
+
+
+def _open(folder: Path, repo_id: str) -> Run:
+    name = f"{repo_id}@{folder.name[:7]}"
+    try:
+        run = Run(folder)
+    except GanDemoError as error:  # the cache's path is nobody's business
+        raise GanDemoError(str(error).replace(str(folder), name)) from None
+    run.label = name
+    return run
+
+
+def _opened(
+    run: Run,
+    repo_id: str,
+    revision: str,
+    commit: str,
+    limit: int,
+    token: Token,
+    endpoint: str | None,
+    trouble: str = "",
+) -> Fetched:
+    def get(names: Sequence[str]) -> None:
+        api = connect(token, endpoint)
+        _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
+        _download(api, repo_id, commit, names)
+
+    run.fetch = get
+    return Fetched(run, repo_id, revision, commit, trouble)
+
+
+def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int) -> Run:
+    """Fetch config and index, hold them against the rules, then the small files and last of all the last snapshot."""
+    sizes = _sizes(api, repo_id, commit, SIDE_FILES)
+    if "config.json" not in sizes:
+        raise HubError(f"{repo_id} holds no run (it has no config.json): give a repository that train.py pushed")
+    for name, size in sizes.items():
+        if size > SIDE_FILES[name]:
+            raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: refused")
+    first = [name for name in ("snapshots/index.json", "config.json") if name in sizes]
+    run = _open(_download(api, repo_id, commit, first), repo_id)
+    if len(run.snapshots) > MAX_SNAPSHOTS:
+        raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: refused")
+    total = sum(sizes.values()) + sum(snapshot.bytes for snapshot in run.snapshots)
+    if total > limit:
+        raise HubError(f"{repo_id} has {total:,} bytes, more than the {limit:,} that may be fetched here: refused")
+    rest = [name for name in sizes if name not in first]
+    if rest:
+        _download(api, repo_id, commit, rest)
+    if run.snapshots:
+        last = [f"snapshots/{run.snapshots[-1].file}"]
+        _check_snapshots(run, _sizes(api, repo_id, commit, last), last, limit)
+        _download(api, repo_id, commit, last)
+    return run
+
+
+def _sizes(api: "HfApi", repo_id: str, commit: str, names: Iterable[str]) -> dict[str, int]:
+    """Sizes in bytes of those of the files that the repository has; nothing is fetched."""
+    from huggingface_hub.hf_api import RepoFolder
+
+    with explained(f"{repo_id} cannot be opened"):
+        found = api.get_paths_info(repo_id, list(names), revision=commit)
+    return {entry.path: int(entry.size) for entry in found if not isinstance(entry, RepoFolder)}
+
+
+def _check_snapshots(run: Run, sizes: dict[str, int], names: Sequence[str], limit: int) -> None:
+    """Hold the snapshots' sizes on the Hub against what the index says of them, and against the limit."""
+    listed = {f"snapshots/{snapshot.file}": snapshot.bytes for snapshot in run.snapshots}
+    for name in names:
+        if sizes.get(name) != listed[name] or listed[name] > limit:
+            size = f"has {sizes[name]:,} bytes" if name in sizes else "is missing"
+            raise HubError(f"{run.label}: {name} {size}, its index says {listed[name]:,}: refused")
+
+
+def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str]) -> Path:
+    """Bring files by exact name into the cache, several at a time; the folder that holds them."""
+
+    def one(name: str) -> Path:
+        with explained(f"{repo_id}: {name} cannot be fetched"):
+            return Path(api.hf_hub_download(repo_id, name, revision=commit, etag_timeout=READ_SECONDS))
+
+    with ThreadPoolExecutor(min(8, len(names))) as pool:
+        paths = list(pool.map(one, names))
+    return paths[0].parents[names[0].count("/")]

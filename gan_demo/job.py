@@ -1,0 +1,140 @@
+"""What train.py does once it has understood: load, fit, judge, push, and say what came of it."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_demo import card, data, machine, recipes, training
+from gan_demo.data import DATASETS
+from gan_demo.errors import GanDemoError
+from gan_demo.machine import duration
+from gan_demo.networks import build
+from gan_demo.player import Player
+from gan_demo.precision import choose
+from gan_demo.publish import Publisher
+from gan_demo.run import Run
+
+
+def show_recipes() -> None:
+    """Print a table of the recipes."""
+    print(
+        f"{'recipe':15}{'what':38}{'data set':15}{'image':10}{'G parameters':>13}{'D parameters':>14}  published length"
+    )
+    for recipe in recipes.RECIPES.values():
+        with torch.device("meta"):
+            networks = build(recipe, len(DATASETS[recipe.dataset].classes) if recipe.conditional else 0)
+        counts = [sum(weights.numel() for weights in network.parameters()) for network in networks]
+        image = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
+        length = f"{recipe.epochs} epochs of batch {recipe.batch_size}"
+        title = DATASETS[recipe.dataset].title
+        print(f"{recipe.name:15}{recipe.title:38}{title:15}{image:10}{counts[0]:13,}{counts[1]:14,}  {length}")
+
+
+def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
+    """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
+    recipe = recipes.get(options.recipe)
+    own = {
+        "image_size": options.image_size,
+        "batch_size": options.batch_size,
+        "discriminator_steps": options.k,
+        "ema": options.ema,
+    }
+    if not options.resume:
+        return replace(recipe, **{k: v for k, v in own.items() if v is not None}), options.seed or 0, options.precision
+    config = Run(options.out).config
+    before = config.as_recipe()
+    if config.recipe != recipe.name:
+        raise GanDemoError(f"{options.out} holds a run of {config.recipe}: resume that recipe, or choose another --out")
+    for name, value in (*own.items(), ("seed", options.seed)):
+        kept = config.seed if name == "seed" else getattr(before, name)
+        if value not in (None, kept):
+            raise GanDemoError(f"{options.out} was trained with {name} {kept}: --resume keeps it, leave the option out")
+    return before, config.seed, config.precision
+
+
+def train(options: argparse.Namespace) -> None:
+    """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
+    options.out = options.out or Path("runs") / str(options.recipe)
+    recipe, run_seed, precision = settle(options)
+    device = machine.choose_device(options.device)
+    if not options.resume and (options.out / "config.json").exists():
+        raise GanDemoError(
+            f"{options.out} holds a run already: go on with --resume, or choose another folder with --out"
+        )
+    publisher = None
+    if options.push_to_hub:
+        publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
+        if options.resume and (metrics := _finished(options, recipe)) is not None:
+            card.write(Run(options.out), metrics)
+            print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
+            return
+    images, recipe = data.load(recipe, options.data)
+    length = planned(options, recipe, len(images.pixels))
+    trainer = training.Trainer(
+        recipe,
+        images,
+        training.Options(
+            out=options.out,
+            length=length,
+            snapshots=options.snapshots,
+            seed=run_seed,
+            device=device,
+            precision=choose(precision, device, recipe, len(images.classes) if recipe.conditional else 0),
+            resume=options.resume,
+        ),
+    )
+    if publisher and publisher.snapshots:
+        trainer.listeners.append(publisher.snapshots)
+    try:
+        trainer.fit()
+        if trainer.world.first:
+            finish(trainer, options, images, publisher)
+    finally:
+        trainer.world.leave()
+
+
+def planned(options: argparse.Namespace, recipe: recipes.Recipe, images: int) -> int:
+    """Steps to train in all: as asked for, else as the folder planned when resuming, else the published length."""
+    if options.steps or (options.resume and not options.epochs):
+        return options.steps or Run(options.out).config.length
+    return training.steps_of(options.epochs or recipe.epochs, images, recipe)
+
+
+def _finished(options: argparse.Namespace, recipe: recipes.Recipe) -> dict[str, Any] | None:
+    """The metrics of a run that is trained and judged already ({} where no judging is wanted), else None."""
+    run = Run(options.out)
+    if run.config.steps < planned(options, recipe, run.config.dataset_images):
+        return None
+    metrics = run.read_json("metrics.json") or {}
+    judged = [row["step"] for row in metrics.get("snapshots", ())]
+    return metrics if judged == run.steps else None if options.evaluate else {}
+
+
+def finish(
+    trainer: training.Trainer, options: argparse.Namespace, images: data.Images, publisher: Publisher | None
+) -> None:
+    """Judge the snapshots, write the ready film and the card, push, and print a summary that a person can read."""
+    run, player = trainer.run, Player(trainer.run)
+    player.write_ready_film()
+    metrics = None
+    if options.evaluate and not trainer.stopped_by:
+        from gan_demo import judge
+
+        metrics = judge.evaluate(run, player.generate, images)
+    card.write(run, metrics)
+    took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
+    print(f"\n{run.config.name}: {took}")
+    print(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
+    if metrics:
+        print(f"  quality   {judge.describe(metrics)}")
+    print(f"  open it   python app.py --runs {run.path}")
+    again = f"python train.py {options.recipe} --out {run.path} --resume"
+    if trainer.stopped_by:
+        print(f"  stopped by {trainer.stopped_by}; go on with  {again}")
+    if publisher:
+        print(f"  pushed to {publisher.publish(run, metrics)}", flush=True)
+    elif not trainer.stopped_by:
+        print(f"  push it   {again} --push-to-hub USER/{run.config.name}")

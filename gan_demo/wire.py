@@ -1,0 +1,125 @@
+"""The way to the Hugging Face Hub: a client that never waits for ever, and failures in one line for a person."""
+
+import errno
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gan_demo.errors import GanDemoError
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+READ_SECONDS = 3  # of silence, where the Hub is asked for something
+WRITE_SECONDS = 60  # of silence, where it has to store something
+Token = str | bool | None  # False sends none; None sends the one of HF_TOKEN or `hf auth login`
+
+
+class HubError(GanDemoError):
+    """What kept the Hub from doing something; `passing` where the same may work later (network, limits, server)."""
+
+    def __init__(self, sentence: str, passing: bool = False):
+        super().__init__(sentence)
+        self.passing = passing
+
+
+def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
+    """A client of the Hub at `endpoint` (HF_ENDPOINT where None)."""
+    _bound_waiting()
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token, endpoint=endpoint, library_name="gan-demo")
+
+
+@functools.cache
+def _bound_waiting() -> None:
+    """Bound every wait of huggingface_hub's client, once a process: most of its calls ask to wait for ever."""
+    import huggingface_hub as hub
+    from huggingface_hub.utils import disable_progress_bars, logging
+
+    logging.set_verbosity_error()  # its warnings come before the one line that an error gets here
+    disable_progress_bars()
+    hooks = hub.get_session().event_hooks
+
+    class Client(type(hub.get_session())):  # type: ignore[misc]  # httpx2's from huggingface_hub 2.0 on, httpx's before
+        def send(self, request: Any, **options: Any) -> Any:
+            reads = request.method in ("GET", "HEAD") or "/paths-info/" in request.url.path
+            seconds = READ_SECONDS if reads else WRITE_SECONDS
+            asked = request.extensions.get("timeout") or {}
+            waits = {what: asked.get(what) or seconds for what in ("connect", "read", "write", "pool")}
+            request.extensions = {**request.extensions, "timeout": waits}
+            return super().send(request, **options)
+
+    hub.set_client_factory(lambda: Client(event_hooks=hooks, follow_redirects=True, timeout=None))
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what huggingface_hub raises inside into a HubError that begins with `what`."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    http_error: Any = HfHubHTTPError.__mro__[1]  # HTTPError of the HTTP library that is in use
+    try:
+        yield
+    except GanDemoError:
+        raise
+    except (http_error, OSError, ValueError, RuntimeError) as error:
+        raise _explain(error, what) from None
+
+
+def _explain(error: BaseException, what: str) -> HubError:
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    while isinstance(error, LocalEntryNotFoundError) and error.__cause__:  # "not cached either": say why it was asked
+        error = error.__cause__
+    if isinstance(error, GatedRepoError):
+        return HubError(f"{what}: its owner grants access one by one: ask for it on its page, then `hf auth login`")
+    if isinstance(error, RepositoryNotFoundError):
+        return HubError(f"{what}: there is no such repository, or it is private: check the name, or `hf auth login`")
+    if isinstance(error, RevisionNotFoundError):
+        return HubError(f"{what}: it has no such revision: give a branch, a tag or a commit of it")
+    if isinstance(error, OfflineModeIsEnabled):
+        return HubError(f"{what}: HF_HUB_OFFLINE is set: unset it to reach the Hub", passing=True)
+    response = getattr(error, "response", None)
+    if response is not None:
+        return _explain_status(response, what)
+    name = type(error).__name__
+    if "Timeout" in name:
+        return HubError(f"{what}: the Hub does not answer: try again later", passing=True)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HubError(f"{what}: the disk is full: free some space and try again")
+    if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") or isinstance(
+        error, ConnectionError
+    ):
+        return HubError(f"{what}: the Hub cannot be reached ({name}): check the network", passing=True)
+    return HubError(f"{what}: {_first_line(error) or name}")
+
+
+def _explain_status(response: Any, what: str) -> HubError:
+    status = response.status_code
+    if status == 401:
+        return HubError(f"{what}: the Hub does not accept the token (401): `hf auth login`, or set HF_TOKEN")
+    if status == 403:
+        return HubError(f"{what}: the token may not write there (403): take a name of your own, or a token that may")
+    if status == 404:
+        return HubError(f"{what}: the Hub does not find it (404): check the name")
+    if status == 429:
+        wait = response.headers.get("retry-after", "")
+        return HubError(
+            f"{what}: too many requests (429): try again in {f'{wait} s' if wait.isdigit() else 'some minutes'}", True
+        )
+    said = " ".join(str(response.headers.get("x-error-message", "")).split())[:120]
+    if status >= 500 or status == 408:
+        return HubError(f"{what}: the Hub has trouble ({status}): try again later", passing=True)
+    return HubError(f"{what}: the Hub answered {status}{f' ({said})' if said else ''}")
+
+
+def _first_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200].rstrip(". ")

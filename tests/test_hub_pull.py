@@ -1,0 +1,114 @@
+"""What a person would lose: the run that was pushed, the same on any machine, or the word that says what is missing."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hub_double import ROOT, SHIPPED, pull, push
+
+from gan_demo import hub
+from gan_demo.errors import GanDemoError
+from gan_demo.player import Player, open_run
+from gan_demo.wire import HubError
+
+
+def test_what_comes_back_makes_the_same_pictures_byte_for_byte(run, double):
+    done = push(run, double)
+    for source in ("me/digits", f"me/digits@{done.tag}", f"me/digits@{done.commit}"):
+        fetched = pull(double, source)
+        assert fetched.commit == done.commit and not fetched.trouble
+        np.testing.assert_array_equal(Player(fetched.run).film([3, 5]), open_run(SHIPPED).film([3, 5]))
+
+
+def test_snapshots_come_when_they_are_needed_and_everything_once(run, double):
+    done = push(run, double)
+    fetched = pull(double)
+    here = {path.name for path in (fetched.run.path / "snapshots").iterdir()}
+    assert here == {"index.json", f"step-{run.steps[-1]:08d}.safetensors"}
+    assert not (fetched.run.path / "README.md").exists() and not (fetched.run.path / "model.safetensors").exists()
+    player = Player(fetched.run)
+    with double.counting() as seen:
+        player.generate([1])
+    assert not seen
+    player.generate([1], step=run.steps[2])
+    assert f"step-{run.steps[2]:08d}.safetensors" in {path.name for path in (fetched.run.path / "snapshots").iterdir()}
+    player.film([1])
+    with double.counting() as seen:
+        Player(pull(double).run).film([1])
+        Player(pull(double, f"me/digits@{done.commit}").run).film([1])
+    assert [path for _, path, _ in seen] == ["/api/models/me/digits/revision/main"]
+    assert sum(path.endswith("resolve/" + done.commit + "/config.json") for verb, path, _ in double.requests
+               if verb == "GET") == 1  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", ["answer", "stall", "drop", "gone"])
+def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double):
+    from huggingface_hub import close_session
+
+    done = push(run, double)
+    Player(pull(double).run).film([1])
+    {"answer": lambda: double.answer(503), "stall": double.stall, "drop": double.drop,
+     "gone": lambda: (double.__exit__(), close_session())}[trouble]()  # fmt: skip
+    fetched = pull(double)
+    assert fetched.commit == done.commit and "me/digits cannot be opened: " in fetched.trouble
+    np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(SHIPPED).film([1]))
+
+
+def test_a_hub_that_cannot_be_asked_and_no_cache_is_one_line(double):
+    for trouble, says in (
+        (double.stall, "does not answer"),
+        (lambda: double.answer(503), "trouble"),
+        (double.drop, ""),
+    ):
+        trouble()
+        with pytest.raises(HubError, match=f"me/digits cannot be opened: .*{says}") as caught:
+            pull(double)
+        assert caught.value.passing and "\n" not in str(caught.value)
+    assert len(double.requests) <= 4  # one each (and the client's own question once): nothing is tried five times
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("me/nothing", "no such repository, or it is private"),
+        ("me/digits@v9", "no such revision"),
+        ("me/digits@" + "0" * 40, "no such revision"),
+        ("me/digits@../../x", "is no revision"),
+        ("me/digits@main/..", "is no revision"),
+        ("me/digits@", "names no repository"),
+        ("../me/digits", "names no repository"),
+        ("me/dig its", "names no repository"),
+    ],
+)
+def test_a_wrong_name_or_revision_says_which(source, says, run, double):
+    double.add("me/digits", {"config.json": (run.path / "config.json").read_bytes()})
+    with pytest.raises(GanDemoError, match=says) as caught:
+        pull(double, source)
+    assert "\n" not in str(caught.value)
+
+
+def test_only_a_name_that_is_no_folder_here_means_the_hub(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert hub.is_hub_id("me/digits") and hub.is_hub_id("me/digits@v1")
+    for source in ("checkpoints/dcgan-mnist", "digits", "a/b/c", "/me/digits", "../me", "", None, Path("me/digits")):
+        assert not hub.is_hub_id(source)
+
+
+def test_open_run_takes_a_hub_id_and_its_revision(run, double, monkeypatch):
+    done = push(run, double)
+    monkeypatch.setattr(hub, "fetch", partial(hub.fetch, endpoint=double.url))
+    for arguments in (("me/digits",), (f"me/digits@{done.tag}",), ("me/digits", done.commit)):
+        np.testing.assert_array_equal(open_run(*arguments).generate([7]), open_run(SHIPPED).generate([7]))
+    with pytest.raises(GanDemoError, match="a folder has no revisions"):
+        open_run(SHIPPED, "main")
+
+
+def test_a_push_is_noticed_by_who_watches(run, double):
+    first = push(run, double).commit
+    assert hub.newer("me/digits", first, endpoint=double.url) is None
+    later = double.add("me/digits", {"notes.md": b"x"}).id
+    assert hub.newer("me/digits", first, endpoint=double.url) == later
+    double.stall()
+    with pytest.raises(HubError, match="me/digits cannot be watched: the Hub does not answer"):
+        hub.newer("me/digits", first, endpoint=double.url)

@@ -1,0 +1,278 @@
+"""What a person would lose: a run that goes up whole, with their own words in its card, or the word why it did not."""
+
+import socket
+
+import numpy as np
+import pytest
+from hub_double import SECRET, SHIPPED, HubDouble, push, wait_until
+
+from gan_demo import card, hub
+from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
+from gan_demo.wire import HubError
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+# ---------------------------------------------------------------- push
+
+
+def test_a_run_goes_up_in_one_tagged_commit_and_nothing_that_is_not_its_own(run, double):
+    done = push(run, double)
+    repo = double.repos["me/digits"]
+    assert [commit.title for commit in repo.commits] == ["initial commit", "dcgan-mnist: 18750 of 18750 steps"]
+    sent = repo.commits[-1].files
+    assert set(sent) == {".gitattributes", *hub.files_of(run)} and "snapshots/index.json" in sent
+    assert {name for name in sent if name.startswith("snapshots/step")} == {
+        f"snapshots/{snapshot.file}" for snapshot in run.snapshots
+    }
+    assert not any(SECRET.encode() in data for data in [*sent.values(), *double.objects.values()])
+    for name in hub.files_of(run):
+        assert sent[name] == (run.path / name).read_bytes()
+    assert repo.tags == {done.tag: done.commit} and done.tag.startswith("step-18750-")
+    assert done.url == f"{double.url}/me/digits" and done.changed and not repo.private
+
+
+def test_unchanged_files_make_no_commit_and_are_not_sent_again(run, double):
+    first = push(run, double)
+    with double.counting() as seen:
+        again = push(run, double)
+    assert len(double.repos["me/digits"].commits) == 2 and double.repos["me/digits"].tags == {first.tag: first.commit}
+    assert not again.changed and again.commit == first.commit
+    assert not [path for method, path, _ in seen if method == "PUT" or "/commit/" in path]
+    with open(run.path / "history.csv", "a") as history:
+        history.write("18751,1,1,1,1,1,1\n")
+    assert push(run, double).changed and double.repos["me/digits"].commits[-1].changed == ["history.csv"]
+
+
+def test_a_private_repository_is_made_private(run, double):
+    assert push(run, double, private=True).changed
+    assert double.repos["me/digits"].private
+
+
+def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
+    push(run, double)
+    before = run.steps[-1]
+    run.rewind(run.steps[-2])
+    push(run, double)
+    sent = double.repos["me/digits"].commits[-1].files
+    assert f"snapshots/step-{before:08d}.safetensors" not in sent and f"samples/step-{before:08d}.png" not in sent
+    assert f"snapshots/step-{run.steps[-1]:08d}.safetensors" in sent and ".gitattributes" in sent
+
+
+@pytest.mark.parametrize("where", ["create", "/commit/"])
+@pytest.mark.parametrize(
+    ("trouble", "says", "passing"),
+    [
+        (lambda double, where: double.answer(401, where), "token (401): `hf auth login`", False),
+        (lambda double, where: double.answer(403, where), "may not write there (403)", False),
+        (lambda double, where: double.answer(429, where, Retry_After="30"), "(429): try again in 30 s", True),
+        (lambda double, where: double.answer(503, where), "has trouble (503)", True),
+        (lambda double, where: double.stall(where), "does not answer", True),
+        (lambda double, where: double.drop(where), "cannot be reached (RemoteProtocolError)", True),
+    ],
+)
+def test_a_hub_that_refuses_stalls_or_hangs_up_is_one_line_and_nothing_half_done(
+    trouble, says, passing, where, run, double
+):
+    if where == "/commit/":
+        hub.make_repo("me/digits", endpoint=double.url)
+    trouble(double, where)
+    with pytest.raises(HubError, match="me/digits cannot be pushed to: ") as caught:
+        push(run, double)
+    assert says in str(caught.value) and "\n" not in str(caught.value) and caught.value.passing is passing
+    assert [len(repo.commits) for repo in double.repos.values()] == [1] * len(double.repos)
+    double.recover()
+    assert push(run, double).changed
+
+
+def test_no_hub_at_all_is_one_line(run):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(HubError, match=r"cannot be reached \(ConnectError\): check the network") as caught:
+            hub.push(run, "me/digits", endpoint=url)
+    assert caught.value.passing
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "digits", "me/", "/digits", "a/b/c", "me/dig its", "me/dig?its", "../x", "me/..", "me/a--b", "me/x.git"),
+        *("me/x.", "-me/x", "me/x@v1", "me/x@", "m" * 60 + "/" + "x" * 60),
+    ],
+)
+def test_a_name_that_is_none_is_refused_before_anything_is_asked(name, run, double):
+    with pytest.raises(GanDemoError, match="USER/NAME"):
+        hub.push(run, name, endpoint=double.url)
+    assert not double.requests
+
+
+# ---------------------------------------------------------------- the card
+
+
+def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
+    push(run, double)
+    name = "me/digits"
+    text = double.repos[name].commits[-1].files["README.md"].decode()
+    edited = text.replace("license: unknown", "license: cc0-1.0  # I asked\nthumbnail: https://example.org/x.png")
+    edited = edited.replace("tags:\n- gan\n", "tags:\n- mine\n").replace(
+        card.START, f"My own words first.\n\n{card.START}"
+    )
+    edited = edited.replace("# dcgan-mnist\n", "# I scribbled into your part\n") + "\n## Thanks\n\nTo my *cat*.\n"
+    double.add(name, {"README.md": edited.encode()})
+    metrics = run.read_json("metrics.json")
+    metrics["snapshots"][-1]["frechet"] = 0.25
+    run.write("metrics.json", metrics)
+    push(run, double)
+    after = double.repos[name].commits[-1].files["README.md"].decode()
+    assert "license: cc0-1.0  # I asked\nthumbnail: https://example.org/x.png" in after and "- mine\n" in after
+    assert f"---\nMy own words first.\n\n{card.START}\n# dcgan-mnist\n" in after and "scribbled" not in after
+    assert after.endswith(f"{card.END}\n\n## Thanks\n\nTo my *cat*.\n")
+    assert (
+        "value: 0.25\n" in after
+        and "| last | 18,750 | 0.25 |" in after
+        and "0.6609" not in after.split("Recipe")[0].split("| best")[0]
+    )
+    assert after.count(card.START) == after.count(card.END) == 1
+    assert (run.path / "README.md").read_text() == after
+    with double.counting() as seen:
+        assert not push(run, double).changed
+    assert seen
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    ["Only prose.\n", "---\nlicense: [broken\n---\nProse.\n", "---\r\nlicense: mit\r\n---\r\nProse.\r\n", "\n\n"],
+)
+def test_a_card_that_a_person_began_is_kept_and_ours_follows(theirs, run):
+    merged = card.text(run, None, "me/digits", theirs)
+    plain = theirs.replace("\r\n", "\n").strip()
+    assert all(line in merged for line in plain.splitlines()) and merged.count(card.START) == 1
+    assert merged.index(card.START) >= merged.find("Prose") and card.text(run, None, "me/digits", merged) == merged
+
+
+def test_the_cards_figures_are_what_was_measured_and_the_hub_can_read_them(run):
+    from huggingface_hub import ModelCard
+
+    metrics = run.read_json("metrics.json")
+    data = ModelCard(card.text(run, metrics, "me/digits")).data
+    found = {result.metric_type: result.metric_value for result in data.eval_results}
+    last = metrics["snapshots"][-1]
+    assert found == {"frechet": last["frechet"], "diversity": last["diversity"]}
+    assert data.model_name == "digits" and data.datasets == ["ylecun/mnist"] and data.license == "unknown"
+    assert all("2,000 images, step 18,750" in result.metric_name for result in data.eval_results)
+    text = card.text(run, metrics, "me/digits")
+    assert 'player = open_run("me/digits")' in text and metrics["judge"].split(",")[0] in text
+
+
+def test_a_card_is_written_where_huggingface_hub_is_missing(run, monkeypatch):
+    import sys
+
+    for name in ("huggingface_hub", "yaml"):
+        monkeypatch.setitem(sys.modules, name, None)
+    text = card.text(run, run.read_json("metrics.json"))
+    assert text.startswith('---\nlicense: "unknown"\n') and "model-index" not in text and "| last | 18,750 |" in text
+
+
+def test_the_cards_pictures_show_the_training(run):
+    from PIL import Image
+
+    card.write(run, run.read_json("metrics.json"))
+    with Image.open(run.path / "samples" / "training.webp") as film:
+        assert film.n_frames == len(run.steps) and film.width >= 300
+        film.seek(film.n_frames - 1)
+        last = np.asarray(film.convert("L").resize((112, 112)), float)
+    wanted = np.asarray(Image.open(run.path / f"samples/step-{run.steps[-1]:08d}.png").convert("L"), float)
+    assert np.abs(last - wanted).mean() < 8
+    with Image.open(run.path / "curves.png") as curves:
+        colours = {colour for _, colour in curves.convert("RGB").getcolors(1 << 20)}
+    assert {(0x25, 0x63, 0xEB), (0xD9, 0x48, 0x0F), (0x9C, 0xA3, 0xAF)} <= colours
+
+
+NASTY = "<script>alert(1)</script>](javascript:x) | **b** `c` <!-- gan-demo\n---\nlicense: evil"
+
+
+def test_names_in_the_card_show_and_do_nothing(run):
+    from dataclasses import replace
+
+    run.config = replace(run.config, name=NASTY, recipe=NASTY, device=NASTY, classes=[NASTY, "7"])
+    text = card.text(run, {**run.read_json("metrics.json"), "judge": NASTY})
+    body = text.split(card.START)[1]
+    assert "<script" not in body and "](javascript" not in body and "**b**" not in body and "`c`" not in body
+    assert "&lt;script&gt;alert\\(1\\)" in body and "\nlicense: evil" not in text and text.count("<!-- gan-demo") == 2
+    from huggingface_hub import ModelCard
+
+    assert ModelCard(text).data.license == "unknown" and ModelCard(text).data.tags[1].startswith("-script-alert-1-")
+
+
+# ---------------------------------------------------------------- snapshots, while training
+
+
+def grow(run: Run, to: int) -> None:
+    """Let the folder's index show the first `to` snapshots, as training would have written it by then."""
+    full = Run(SHIPPED).snapshots
+    run.snapshots = full[:to]
+    run._write_index()
+
+
+def watched(double: HubDouble) -> list[list[str]]:
+    return [commit.changed for commit in double.repos["me/digits"].commits[1:]] if double.repos else []
+
+
+def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double):
+    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url)
+    for count in (1, 2, 3):
+        grow(run, count)
+        pusher(run)
+        wait_until(lambda count=count: len(watched(double)) == count)
+        files = double.repos["me/digits"].commits[-1].files
+        assert {name for name in files if name.startswith("snapshots/step")} == {
+            f"snapshots/step-{step:08d}.safetensors" for step in run.steps
+        }
+        assert files["snapshots/index.json"] == (run.path / "snapshots/index.json").read_bytes()
+        assert "config.json" in files and "model.safetensors" not in files and "state/state.pt" not in files
+    pusher.close()
+    assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 32", "step 74"]
+
+
+@pytest.mark.parametrize("where", ["create", "/commit/"])
+def test_a_failing_network_is_told_once_and_made_good_later(where, run, double, capfd):
+    double.drop(where)
+    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.05, 0.1))
+    for count in (1, 2):
+        grow(run, count)
+        pusher(run)  # returns at once: the training goes on
+    wait_until(lambda: double.asked(where) >= 3)
+    double.recover()
+    wait_until(lambda: len(watched(double)) and f"snapshots/step-{run.steps[-1]:08d}.safetensors" in
+               double.repos["me/digits"].commits[-1].files)  # fmt: skip
+    pusher.close()
+    said = capfd.readouterr().err.strip().splitlines()
+    assert len(said) <= 2 and "training goes on, trying again later" in said[0]
+
+
+def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, double, capfd):
+    double.answer(403, "create")
+    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.01, 0.01))
+    grow(run, 1)
+    pusher(run)
+    wait_until(lambda: not pusher._thread.is_alive())
+    grow(run, 2)
+    pusher(run)
+    pusher.close()
+    [line] = capfd.readouterr().err.strip().splitlines()
+    assert "(403)" in line and "training goes on, trying again at the end" in line
+    assert double.asked("create") == 1
+
+
+def test_a_silent_hub_does_not_hold_the_training_up(run, double):
+    double.stall()
+    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
+    grow(run, 1)
+    pusher(run)
+    wait_until(lambda: double.asked("create") == 1)
+    pusher(run)  # while the first is still waiting for an answer
+    pusher.close(seconds=0.01)
+    with pytest.raises(HubError, match="does not answer"):
+        push(run, double)
