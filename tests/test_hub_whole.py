@@ -1,0 +1,210 @@
+"""What a person would lose: the whole way, from train.py to the Hub and back on another machine, with real parts."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from browser import free_port
+from conftest import DATA, ROOT
+from hub_double import SHIPPED, TOKEN, wait_until
+
+from gan_demo import hub
+from gan_demo.player import Player, open_run
+from gan_demo.run import Run
+
+QUICK = ["mlp-mnist", "--data", str(DATA), "--device", "cpu", "--batch-size", "16", "--snapshots", "5"]
+FILM = """
+import hashlib, sys
+from gan_demo import open_run
+player = open_run(sys.argv[1])
+print(player.steps[-1], hashlib.sha256(player.film(range(4)).tobytes()).hexdigest())
+"""
+
+
+def environment(url: str, home: Path, token: str = TOKEN) -> dict[str, str]:
+    """Another machine: a cache and settings of its own, and a Hub at `url`."""
+    own = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
+    return {**os.environ, **own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
+def train(*arguments: str, url: str, home: Path, **options) -> subprocess.Popen:
+    command = [sys.executable, "train.py", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=ROOT, env=environment(url, home, **options), **pipes)
+
+
+def film_elsewhere(source: str, url: str, home: Path) -> str:
+    command, machine = [sys.executable, "-c", FILM, source], environment(url, home)
+    done = subprocess.run(command, env=machine, capture_output=True, text=True, check=False, cwd=home.parent)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def own_lines(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if "step/s" not in line and "B/s" not in line and line.strip()]
+
+
+# ---------------------------------------------------------------- train.py and back
+
+
+def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own_cache, double, tmp_path):
+    out = tmp_path / "digits"
+    arguments = [*QUICK, "--steps", "200", "--out", str(out), "--no-evaluate"]
+    pushing = ["--push-to-hub", "me/digits", "--push-every-snapshot", "--private"]
+    process = train(*arguments, *pushing, url=double.url, home=tmp_path / "home")
+    wait_until(lambda: "me/digits" in double.repos and len(double.repos["me/digits"].commits) > 1, 60)
+    early = hub.fetch("me/digits", endpoint=double.url, token=TOKEN)  # someone watches while it trains
+    assert early.run.steps[0] == 0 and early.run.config.length == 200
+    said, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0, complaints
+    repo, run = double.repos["me/digits"], Run(out)
+    last = repo.commits[-1]
+    assert repo.private and "pushed to " in said and last.id[:10] in said and not own_lines(complaints), complaints
+    assert [commit.title.split()[0] for commit in repo.commits[1:-1]] == ["step"] * (len(repo.commits) - 2)
+    assert early.commit != last.id and hub.newer("me/digits", early.commit, endpoint=double.url) == last.id
+    assert {name: data for name, data in last.files.items() if name != ".gitattributes"} == {
+        name: (out / name).read_bytes() for name in hub.files_of(run)
+    }
+    here = film_elsewhere(str(out), double.url, tmp_path / "home")
+    assert film_elsewhere("me/digits", double.url, tmp_path / "elsewhere") == here
+    double.stall()  # that machine is started again, and the Hub has gone silent
+    for source in ("me/digits", f"me/digits@{last.id}"):
+        assert film_elsewhere(source, double.url, tmp_path / "elsewhere") == here
+
+
+def test_without_a_network_it_trains_and_the_push_is_made_good_without_the_data(own_cache, double, tmp_path):
+    out = tmp_path / "digits"
+    push = ["--push-to-hub", "me/digits", "--push-every-snapshot"]
+    dead = f"http://127.0.0.1:{free_port()}"
+    process = train(*QUICK, "--steps", "3", "--out", str(out), *push, "--no-evaluate", url=dead, home=tmp_path / "home")
+    said, complaints = process.communicate(timeout=120)
+    lines = own_lines(complaints)
+    assert process.returncode == 2 and "3 of 3 steps" in said, complaints
+    assert "training starts, and the push comes at its end" in lines[0]
+    assert lines[-1].startswith("train.py: me/digits cannot be pushed to: the Hub cannot be reached (ConnectError)")
+    assert f"{out} is complete, push it with --resume" in lines[-1] and len(lines) <= 3, lines
+    again = ["mlp-mnist", "--out", str(out), "--resume", "--no-evaluate", "--data", str(tmp_path / "no-data"), *push]
+    for expected in ("tagged step-3-", "nothing new since commit"):
+        process = train(*again, url=double.url, home=tmp_path / "home")
+        said, complaints = process.communicate(timeout=120)
+        assert process.returncode == 0 and expected in said and not complaints, complaints
+    assert (
+        len(double.repos["me/digits"].commits) == 2
+        and "state/state.pt" not in double.repos["me/digits"].commits[-1].files
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "token", "says"),
+    [
+        (["--push-to-hub", "me/digits"], "hf_wrong", "does not accept the token (401)"),
+        (["--push-to-hub", "digits"], TOKEN, "give USER/NAME"),
+        (["--push-to-hub", "me/a b"], TOKEN, "give USER/NAME"),
+        (["--push-to-hub", "me/digits@v1"], TOKEN, "a push goes to USER/NAME"),
+        (["--private"], TOKEN, "need --push-to-hub USER/NAME"),
+        (["--push-every-snapshot"], TOKEN, "need --push-to-hub USER/NAME"),
+    ],
+)
+def test_a_push_that_cannot_work_is_told_before_the_training(arguments, token, says, double, tmp_path):
+    out = tmp_path / "run"
+    process = train(
+        *QUICK, "--steps", "2", "--out", str(out), *arguments, url=double.url, home=tmp_path / "home", token=token
+    )
+    said, complaints = process.communicate(timeout=60)
+    [line] = complaints.strip().splitlines()
+    assert process.returncode == 2 and not said and line.startswith("train.py: ") and says in line
+    assert not out.exists()
+
+
+# ---------------------------------------------------------------- a server that nobody here wrote
+
+
+@pytest.fixture(scope="module")
+def git_repo(tmp_path_factory) -> Path:
+    """The shipped run as a plain git repository, with a tag, where olah looks for models."""
+    folder = tmp_path_factory.mktemp("mirror") / "models" / "me" / "digits"
+    run = Run(SHIPPED)
+    for name in hub.files_of(run):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes((SHIPPED / name).read_bytes())
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "a run")
+    git(folder, "tag", "v1")
+    (folder / "notes.md").write_text("later\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "notes")
+    return folder
+
+
+def git(folder: Path, *arguments: str) -> str:
+    person = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *person, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def olah(git_repo, tmp_path) -> Iterator[tuple[str, subprocess.Popen]]:
+    """olah, offline, serving the repository through the Hub's protocol: its URL and its process."""
+    port = free_port()
+    settings = tmp_path / "olah.toml"
+    settings.write_text(
+        f'[basic]\nhost = "127.0.0.1"\nport = {port}\nrepos-path = "{tmp_path / "olah"}"\n'
+        f'mirror-netloc = "127.0.0.1:{port}"\nmirrors-path = ["{git_repo.parents[2]}"]\n'
+        "[accessibility]\noffline = true\n"
+    )
+    command = [
+        Path(sys.executable).parent / "olah-cli",
+        "--config",
+        str(settings),
+        "--log-path",
+        str(tmp_path / "logs"),
+    ]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, "olah ended"
+        try:
+            with urlopen(f"{url}/api/models/me/digits/revision/main", timeout=5):
+                return True
+        except (URLError, ConnectionError, TimeoutError):
+            return False
+
+    wait_until(answers, 60)
+    yield url, process
+    process.terminate()
+    process.wait(20)
+
+
+def test_a_real_server_gives_back_the_same_run(olah, git_repo, own_cache, monkeypatch):
+    from gan_demo import wire
+
+    monkeypatch.setattr(wire, "READ_SECONDS", 10)  # it reads git as it answers
+    url, process = olah
+    tagged = git(git_repo, "rev-parse", "v1")
+    fetched = hub.fetch("me/digits@v1", endpoint=url, token=False)
+    assert fetched.commit == tagged and {path.name for path in (fetched.run.path / "snapshots").iterdir()} == {
+        "index.json",
+        f"step-{fetched.run.steps[-1]:08d}.safetensors",
+    }
+    wanted = open_run(SHIPPED).film([2, 11])
+    np.testing.assert_array_equal(Player(fetched.run).film([2, 11]), wanted)
+    for name in ("config.json", "history.csv", "metrics.json", "film.webp"):
+        assert (fetched.run.path / name).read_bytes() == (SHIPPED / name).read_bytes()
+    head = git(git_repo, "rev-parse", "main")
+    assert hub.newer("me/digits", tagged, endpoint=url) == head and hub.newer("me/digits", head, endpoint=url) is None
+    with pytest.raises(hub.HubError, match="there is no such"):
+        hub.fetch("me/digits@v2", endpoint=url)
+    process.terminate()
+    process.wait(20)
+    for source in ("me/digits@v1", f"me/digits@{tagged}"):
+        again = hub.fetch(source, endpoint=url)
+        assert again.commit == tagged and bool(again.trouble) == source.endswith("v1")
+        np.testing.assert_array_equal(Player(again.run).film([2, 11]), wanted)
