@@ -160,7 +160,9 @@ def main() -> None:
     for name, (value, unit, budget) in figures.items():
         print(f"{name:{width}}  {value:8.{2 if unit == 's' else 1}f} {unit:2} {budget:>6}")
     if options.json:
-        facts = {name: {"value": value, "unit": unit, "budget": budget} for name, (value, unit, budget) in figures.items()}
+        facts = {
+            name: {"value": value, "unit": unit, "budget": budget} for name, (value, unit, budget) in figures.items()
+        }
         options.json.write_text(json.dumps(facts, indent=1) + "\n")
 
 
