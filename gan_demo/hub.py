@@ -109,6 +109,8 @@ def _make_repo(api: "HfApi", repo_id: str, private: bool) -> str:
         url = str(api.create_repo(repo_id, private=private or None, exist_ok=True))
         if "write" in inspect.signature(api.auth_check).parameters:  # older ones tell a reader's token at the end
             api.auth_check(repo_id, write=True)
+        if private and not api.model_info(repo_id).private:
+            raise HubError(f"{repo_id} is public already: make it private on its page, or leave --private out")
         return url
 
 
@@ -145,6 +147,7 @@ def push(
                 *(CommitOperationDelete(name) for name in sorted(stale)),
             ],
             commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
+            parent_commit=before.sha,  # what somebody writes into the card meanwhile is not lost: the push fails
         )
         tag = None
         if run.config.steps == run.config.length:

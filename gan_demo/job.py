@@ -1,6 +1,7 @@
 """What train.py does once it has understood: load, fit, judge, push, and say what came of it."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,9 @@ def train(options: argparse.Namespace) -> None:
     if options.push_to_hub:
         publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
         if options.resume and (metrics := _finished(options, recipe)) is not None:
-            card.write(Run(options.out), metrics)
-            print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
+            if os.environ.get("RANK", "0") == "0":  # of torchrun's processes
+                card.write(Run(options.out), metrics)
+                print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
             return
     images, recipe = data.load(recipe, options.data)
     length = planned(options, recipe, len(images.pixels))

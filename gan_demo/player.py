@@ -16,7 +16,7 @@ from gan_demo import film as films
 from gan_demo import hub
 from gan_demo import latents as lat
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import build_discriminator, build_generator, largest_layer
+from gan_demo.networks import build_discriminator, build_generator, cost
 from gan_demo.run import Config, Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
@@ -26,6 +26,7 @@ CORES = os.cpu_count() or 1
 PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores
 MAX_PARAMETERS = 100_000_000
 MAX_LAYER = 2**24  # numbers an image: 1 GiB for ROWS of them
+MAX_PRODUCTS = 10**10  # an image: some seconds for ROWS of them on two cores
 Seeds = Sequence[int]
 End = int | tuple[int, int | None]  # a seed, or a seed and its class
 
@@ -46,8 +47,7 @@ class Player:
             self._generator = build_generator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
         if sum(parameter.numel() for parameter in self._generator.parameters()) > MAX_PARAMETERS:
             raise GanDemoError(f"{run.label} asks for a network of over {MAX_PARAMETERS:,} parameters: refused")
-        if largest_layer(self._generator, self._recipe, len(self.classes or ())) > MAX_LAYER:
-            raise GanDemoError(f"{run.label} asks for a layer of over {MAX_LAYER:,} numbers an image: refused")
+        self._check_cost(self._generator, torch.empty(1, run.config.latent_size, device="meta"))
         self._shapes = {
             name: tuple(value.shape)
             for name, value in self._generator.state_dict().items()
@@ -235,6 +235,15 @@ class Player:
         mix = None if weights is None else along(weights, lat.lerp)
         return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
 
+    def _check_cost(self, network: torch.nn.Module, x: torch.Tensor) -> None:
+        """Refuse a network on the meta device that would take a machine's memory or hours, given one input `x`."""
+        found = cost(network, x, len(self.classes or ()))
+        if found.layer > MAX_LAYER or found.products > MAX_PRODUCTS:
+            raise GanDemoError(
+                f"{self.run.label} asks for layers of {found.layer:,} numbers and {found.products:,} products an image,"
+                f" more than {MAX_LAYER:,} and {MAX_PRODUCTS:,}: refused"
+            )
+
     def _discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
         path = self.run.path / "discriminator.safetensors"
@@ -251,6 +260,8 @@ class Player:
                 }
                 if {name: value.shape for name, value in weights.items()} != wanted:
                     raise GanDemoError(f"{where} does not fit the network of config.json: fetch or train the run again")
+                height, width, channels = self.image_shape
+                self._check_cost(network, torch.empty(1, channels, height, width, device="meta"))
                 network.load_state_dict(weights, strict=False, assign=True)
                 self._judge = network
             return self._judge

@@ -115,6 +115,8 @@ def _explain_status(response: Any, what: str) -> HubError:
         return HubError(
             f"{what}: too many requests (429): try again in {f'{wait} s' if wait.isdigit() else 'some minutes'}", True
         )
+    if status == 412:
+        return HubError(f"{what}: somebody else changed it at the same moment: try again", passing=True)
     said = " ".join(str(response.headers.get("x-error-message", "")).split())[:120]
     if status >= 500 or status == 408:
         return HubError(f"{what}: the Hub has trouble ({status}): try again later", passing=True)

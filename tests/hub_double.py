@@ -305,6 +305,8 @@ def _handler(double: HubDouble) -> type[BaseHTTPRequestHandler]:
         def commit(self, data: bytes, name: str, revision: str) -> None:
             if found := self.repo(name, revision, write=True):
                 header, *operations = [json.loads(line) for line in data.splitlines()]
+                if header["value"].get("parentCommit", found[1].id) != found[1].id:
+                    return self.reply(412, {"error": "A commit has happened since. Please refresh and try again."})
                 changes, deleted = {}, set()
                 for operation in operations:
                     value = operation["value"]

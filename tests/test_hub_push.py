@@ -50,6 +50,12 @@ def test_a_private_repository_is_made_private(run, double):
     assert double.repos["me/digits"].private
 
 
+def test_a_public_repository_does_not_pass_for_a_private_one(run, double):
+    push(run, double)
+    with pytest.raises(HubError, match="me/digits is public already: make it private on its page"):
+        push(run, double, private=True)
+
+
 def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
     push(run, double)
     before = run.steps[-1]

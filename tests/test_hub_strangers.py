@@ -10,7 +10,9 @@ from hub_double import SHIPPED, HubDouble, pull
 
 from gan_demo import hub
 from gan_demo.errors import GanDemoError
+from gan_demo.networks import build_discriminator
 from gan_demo.player import Player
+from gan_demo.run import read_config
 from gan_demo.weights import load_weights, save_weights
 
 LAST = "snapshots/step-00018750.safetensors"
@@ -90,12 +92,30 @@ def test_a_pickle_under_a_snapshots_name_is_never_opened(files, double, tmp_path
         (lambda c: c.update(classes=["x"] * 5000), "'classes' is out of range"),
         (lambda c: c["hyperparameters"].update(generator_widths=[8192, 8192, 8192]), "network of over 100,000,000"),
         (lambda c: (c.update(image_shape=[512, 512, 1]), c["hyperparameters"].update(generator_widths=[4, 8, 1024])),
-         "layer of over 16,777,216 numbers"),
+         "asks for layers of 67,108,864 numbers"),
+        (lambda c: (c.update(image_shape=[512, 512, 1]), c["hyperparameters"].update(generator_widths=[64, 1024, 64])),
+         "products an image, more than 16,777,216 and 10,000,000,000"),
     ],
 )  # fmt: skip
 def test_a_config_that_asks_for_too_much_is_refused_before_anything_is_made(change, says, files, double):
     edit(files, "config.json", change)
     refused(double, files, says)
+
+
+def test_a_discriminator_that_asks_for_too_much_is_refused_too(files, double):
+    def widen(config) -> None:
+        config["image_shape"] = [256, 256, 1]
+        config["hyperparameters"].update(generator_widths=[8, 8, 8], discriminator_widths=[4096, 8])
+
+    edit(files, "config.json", widen)
+    config = read_config(json.loads(files["config.json"]), "x")
+    network = build_discriminator(config.as_recipe(), 0)
+    weights = {name: value.numpy() for name, value in network.state_dict().items() if "num_batches" not in name}
+    files["discriminator.safetensors"] = save_weights(weights, {})
+    double.add("evil/run", files)
+    player = Player(pull(double, "evil/run").run)
+    with pytest.raises(GanDemoError, match="asks for layers of 67,108,864 numbers"):
+        player.verdict(np.zeros((1, 256, 256, 1), np.uint8))
 
 
 def test_a_config_that_is_refused_costs_no_weights(files, double):

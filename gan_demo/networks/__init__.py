@@ -42,23 +42,33 @@ def build_discriminator(recipe: Recipe, classes: int) -> nn.Module:
     return _family(recipe).Discriminator(recipe, classes)
 
 
-def largest_layer(generator: nn.Module, recipe: Recipe, classes: int) -> int:
-    """Numbers in the largest tensor that a generator on the meta device makes on its way to one image.
+class Cost(NamedTuple):
+    """What a network takes to answer for one input."""
 
-    Nothing is allocated: what a stranger's config asks for is known before it is done.
+    layer: int  # numbers in the largest tensor on the way
+    products: int  # multiplications of an input with a weight
+
+
+def cost(network: nn.Module, x: torch.Tensor, classes: int) -> Cost:
+    """The cost of a network on the meta device, for one input `x` there: nothing is allocated or computed.
+
+    So what a stranger's config asks for is known before it is done.
     """
-    largest = 0
+    layers, products = [0], [0]
 
-    def measure(_module: nn.Module, _inputs: object, output: object) -> None:
-        nonlocal largest
-        largest = max(largest, output.numel()) if isinstance(output, torch.Tensor) else largest
+    def measure(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: object) -> None:
+        if isinstance(output, torch.Tensor):
+            layers.append(output.numel())
+        if isinstance(module, nn.Linear | nn.Conv2d) and isinstance(output, torch.Tensor):
+            products.append(module.weight.numel() * output.shape[2:].numel())
+        elif isinstance(module, nn.ConvTranspose2d):
+            products.append(module.weight.numel() * inputs[0].shape[2:].numel())
 
-    hooks = [module.register_forward_hook(measure) for module in generator.modules()]
-    z = torch.empty(1, recipe.latent_size, device="meta")
-    generator(z, torch.empty(1, classes, device="meta") if classes else None)
+    hooks = [module.register_forward_hook(measure) for module in network.modules()]
+    network(x, torch.empty(1, classes, device="meta") if classes else None)
     for hook in hooks:
         hook.remove()
-    return largest
+    return Cost(max(layers), sum(products))
 
 
 def _family(recipe: Recipe):
