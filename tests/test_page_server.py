@@ -227,3 +227,13 @@ def test_two_runs_of_one_name_are_both_there(tmp_path):
     library = Library([str(tmp_path / "one"), str(tmp_path / "other" / "same")])
     assert list(library.runs) == ["same", "same-2"]
     assert len(set(library.titles().values())) == 2
+
+
+def test_gradio_writes_no_type_stubs_when_the_page_imports_it():
+    """They would cost every start over a second, and a read-only place could not hold them."""
+    code = (
+        "import gan_demo.ui.page, gradio.component_meta as meta;"
+        "print(meta.create_or_modify_pyi(object, 'no component', []), meta.create_or_modify_pyi.__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["None", "gan_demo.ui"], done.stderr
