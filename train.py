@@ -69,7 +69,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="snapshots to keep, early ones closer; 32 by default",
     )
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="where to train")
-    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto: bf16 where the hardware has it")
+    add("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="auto measures both and takes the faster")
     add(
         "--ema",
         type=fraction,
