@@ -129,12 +129,21 @@ class App:
             "GRADIO_ANALYTICS_ENABLED": "False",
         }
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=environment)
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _wait(self) -> None:
+        assert self.process
         give_up = time.monotonic() + 180  # the first start reads some gigabytes from the disk
         while True:
             try:
                 with urlopen(self.url, timeout=10) as answer:
                     assert answer.status == 200
-                return self
+                return
             except (URLError, ConnectionError, TimeoutError):
                 assert self.process.poll() is None, f"app.py ended with {self.process.returncode}"
                 assert time.monotonic() < give_up, "app.py does not answer"

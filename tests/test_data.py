@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import urllib.request
 import zipfile
 from dataclasses import replace
 
@@ -37,9 +38,15 @@ def test_a_damaged_data_set_is_named_with_the_way_out(tmp_path):
         data.load(RECIPE, tmp_path)
 
 
-def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there: as good as no network
+@pytest.fixture
+def unplugged(monkeypatch):
+    """As good as no network: all goes through a proxy at which nothing listens."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use for all that follow
+
+
+def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, unplugged):
     with pytest.raises(GanDemoError, match=r"MNIST is not in .* could not be downloaded .*: check the network"):
         data.load(RECIPE, tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
@@ -111,8 +118,7 @@ def test_unreadable_files_are_named_and_skipped(tmp_path, capsys):
         (["a.png", "b.png"], CONDITIONAL, "needs classes and .* has no class folders"),
     ],
 )
-def test_too_few_or_unlabelled_pictures_are_refused(files, recipe, names, tmp_path, monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+def test_too_few_or_unlabelled_pictures_are_refused(files, recipe, names, tmp_path, unplugged):
     (tmp_path / "own").mkdir()
     for name in files:
         picture(tmp_path / "own" / name, "red")
