@@ -50,11 +50,13 @@ class Repo:
     tags: dict[str, str] = field(default_factory=dict)
 
     def commit(self, title: str, changes: dict[str, bytes], deleted: set[str] = frozenset()) -> Commit:
-        files = {**(self.commits[-1].files if self.commits else {}), **changes}
+        before = self.commits[-1].files if self.commits else {}
+        files = {**before, **changes}
         for name in deleted:
             del files[name]
         text = f"{title}{len(self.commits)}" + "".join(f"{k}{_sha1(v)}" for k, v in sorted(files.items()))
-        self.commits.append(Commit(_sha1(text.encode()), title, files, sorted([*changes, *deleted])))
+        changed = [*deleted, *(name for name, data in changes.items() if before.get(name) != data)]
+        self.commits.append(Commit(_sha1(text.encode()), title, files, sorted(changed)))
         return self.commits[-1]
 
     def at(self, revision: str) -> Commit | None:
@@ -199,7 +201,7 @@ def _handler(double: HubDouble) -> type[BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_POST = do_PUT = handle_any  # noqa: N815
 
         def misbehave(self, kind: str, status: int, headers: dict[str, str]) -> None:
-            self.close_connection = True
+            self.close_connection = kind != "answer"
             if kind == "stall":
                 double.released.wait(60)
             elif kind == "drop":

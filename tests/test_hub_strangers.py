@@ -94,7 +94,7 @@ def test_a_pickle_under_a_snapshots_name_is_never_opened(files, double, tmp_path
         (lambda c: (c.update(image_shape=[512, 512, 1]), c["hyperparameters"].update(generator_widths=[4, 8, 1024])),
          "asks for layers of 67,108,864 numbers"),
         (lambda c: (c.update(image_shape=[512, 512, 1]), c["hyperparameters"].update(generator_widths=[64, 1024, 64])),
-         "products an image, more than 16,777,216 and 10,000,000,000"),
+         "products an image, more than 16,777,216 and 20,000,000,000"),
     ],
 )  # fmt: skip
 def test_a_config_that_asks_for_too_much_is_refused_before_anything_is_made(change, says, files, double):
