@@ -147,6 +147,20 @@ def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
     assert seen
 
 
+def test_what_a_person_writes_while_a_push_is_on_its_way_is_not_lost(run, double):
+    push(run, double)
+
+    def write_card(theirs: str | None) -> str:
+        double.add("me/digits", {"README.md": b"Written this very second."})
+        return card.text(run, None, "me/digits", theirs)
+
+    with pytest.raises(HubError, match="somebody else changed it at the same moment") as caught:
+        hub.push(run, "me/digits", card=write_card, endpoint=double.url)
+    assert caught.value.passing
+    push(run, double)
+    assert b"Written this very second." in double.repos["me/digits"].commits[-1].files["README.md"]
+
+
 @pytest.mark.parametrize(
     "theirs",
     ["Only prose.\n", "---\nlicense: [broken\n---\nProse.\n", "---\r\nlicense: mit\r\n---\r\nProse.\r\n", "\n\n"],
@@ -238,8 +252,11 @@ def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double)
         }
         assert files["snapshots/index.json"] == (run.path / "snapshots/index.json").read_bytes()
         assert "config.json" in files and "model.safetensors" not in files and "state/state.pt" not in files
+    pusher(run)  # with nothing new
+    wait_until(lambda: not pusher._news.is_set())
     pusher.close()
     assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 32", "step 74"]
+    assert double.asked("/commit/") == 3
 
 
 @pytest.mark.parametrize("where", ["create", "/commit/"])
