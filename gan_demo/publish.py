@@ -1,11 +1,20 @@
 """What `train.py --push-to-hub` does around a training: make the repository, push while training, push at the end."""
 
+import json
 import sys
-from typing import Any
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
 
 from gan_demo import card, hub
+from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
-from gan_demo.wire import HubError
+from gan_demo.wire import HubError, Token, connect, explained
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 class Publisher:
@@ -23,7 +32,7 @@ class Publisher:
             if not error.passing:
                 raise
             print(f"{error}; training starts, and the push comes at its end", file=sys.stderr)
-        self.snapshots = hub.SnapshotPusher(self.repo_id, private) if every_snapshot else None
+        self.snapshots = SnapshotPusher(self.repo_id, private) if every_snapshot else None
 
     def close(self) -> None:
         """Stop pushing snapshots; the one on its way is waited for."""
@@ -41,3 +50,88 @@ class Publisher:
             raise HubError(f"{error}; {run.path} is complete, push it with --resume", error.passing) from None
         what = f", tagged {done.tag}" if done.tag else ""
         return f"{done.url} ({'commit' if done.changed else 'nothing new since commit'} {done.commit[:10]}{what})"
+
+
+class SnapshotPusher:
+    """Pushes each snapshot of a run while it trains: in a thread of its own, in order, never in the training's way.
+
+    Call it after a snapshot is written: it returns at once. A failure is reported in one line; what may pass is tried
+    again later, together with what has come since. `close` before the last push of the whole folder.
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        private: bool = False,
+        *,
+        token: Token = None,
+        endpoint: str | None = None,
+        pauses: tuple[float, float] = (30, 600),
+    ):
+        """`pauses`: seconds before the first new try, and before any later one at most. GanDemoError for a bad name."""
+        self.repo_id, self.private, self.pauses = hub.parse_target(repo_id), private, pauses
+        self._access = (token, endpoint)
+        self._api: HfApi | None = None
+        self._folder = Path()
+        self._sent: set[str] = set()
+        self._news, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="snapshot-pusher", daemon=True)
+        self._thread.start()
+
+    def __call__(self, run: Run) -> None:
+        self._folder = run.path
+        self._news.set()
+
+    def close(self, seconds: float = 90) -> None:
+        """Take no more snapshots, and wait at most so long for the one that is on its way."""
+        self._closed.set()
+        self._news.set()
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        pause, failing = self.pauses[0], False
+        while self._news.wait() and not self._closed.is_set():
+            self._news.clear()
+            try:
+                self._push()
+            except GanDemoError as error:
+                passing = isinstance(error, HubError) and error.passing
+                if not failing:
+                    later = "trying again later" if passing else "trying again at the end"
+                    _say(f"{error} (training goes on, {later})")
+                if not passing:
+                    return
+                failing = True
+                self._closed.wait(pause)
+                pause = min(2 * pause, self.pauses[1])
+                self._news.set()
+            else:
+                if failing:
+                    _say(f"{self.repo_id} has all snapshots again")
+                pause, failing = self.pauses[0], False
+
+    def _push(self) -> None:
+        """Send the snapshots that the index names and the repository has not got, with the index, in one commit."""
+        if not self._api:
+            token, endpoint = self._access
+            hub.make_repo(self.repo_id, self.private, token=token, endpoint=endpoint)
+            self._api = connect(token, endpoint)
+        with explained(f"{self.repo_id} cannot be pushed to"):
+            from huggingface_hub import CommitOperationAdd
+
+            index = (self._folder / "snapshots/index.json").read_bytes()  # written after the files that it names
+            entries = [entry for entry in json.loads(index)["snapshots"] if entry["sha256"] not in self._sent]
+            if not entries:
+                return
+            names = [f"snapshots/{entry['file']}" for entry in entries]
+            names += [f"samples/step-{entry['step']:08d}.png" for entry in entries]
+            names += ["config.json", "history.csv", "samples/real.png"]
+            files = {name: self._folder / name for name in names if (self._folder / name).is_file()}
+            contents = {name: path.read_bytes() for name, path in files.items()} | {"snapshots/index.json": index}
+            operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            self._api.create_commit(self.repo_id, operations, commit_message=f"step {entries[-1]['step']}")
+            self._sent |= {entry["sha256"] for entry in entries}
+
+
+def _say(sentence: str) -> None:
+    tqdm.write(sentence, file=sys.stderr)  # above the progress bar, where there is one

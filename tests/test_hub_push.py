@@ -8,6 +8,7 @@ from hub_double import SECRET, SHIPPED, HubDouble, push, wait_until
 
 from gan_demo import card, hub
 from gan_demo.errors import GanDemoError
+from gan_demo.publish import SnapshotPusher
 from gan_demo.run import Run
 from gan_demo.wire import HubError
 
@@ -241,7 +242,7 @@ def watched(double: HubDouble) -> list[list[str]]:
 
 
 def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double):
-    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url)
+    pusher = SnapshotPusher("me/digits", endpoint=double.url)
     for count in (1, 2, 3):
         grow(run, count)
         pusher(run)
@@ -256,13 +257,13 @@ def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double)
     wait_until(lambda: not pusher._news.is_set())
     pusher.close()
     assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 32", "step 74"]
-    assert double.asked("/commit/") == 3
+    assert double.asked("/commit/") == double.asked("preupload") == 3
 
 
 @pytest.mark.parametrize("where", ["create", "/commit/"])
 def test_a_failing_network_is_told_once_and_made_good_later(where, run, double, capfd):
     double.drop(where)
-    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.05, 0.1))
+    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.05, 0.1))
     for count in (1, 2):
         grow(run, count)
         pusher(run)  # returns at once: the training goes on
@@ -277,7 +278,7 @@ def test_a_failing_network_is_told_once_and_made_good_later(where, run, double, 
 
 def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, double, capfd):
     double.answer(403, "create")
-    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.01, 0.01))
+    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.01, 0.01))
     grow(run, 1)
     pusher(run)
     wait_until(lambda: not pusher._thread.is_alive())
@@ -291,7 +292,7 @@ def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, do
 
 def test_a_silent_hub_does_not_hold_the_training_up(run, double):
     double.stall()
-    pusher = hub.SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
+    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
     grow(run, 1)
     pusher(run)
     wait_until(lambda: double.asked("create") == 1)
