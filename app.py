@@ -3,35 +3,44 @@
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
 from gan_demo.ui.library import Library
 
+HUB_SECONDS = 3  # after its start the page is there without what the Hub has not sent by then
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Open the runs and serve the page until Ctrl+C; the exit status is 2 where that cannot be done."""
+    give_up = time.monotonic() + HUB_SECONDS
     on_a_space = "SPACE_ID" in os.environ
     parser = argparse.ArgumentParser(description="Replay trained GANs in the browser, snapshot by snapshot.")
     parser.add_argument(
         "--runs",
         nargs="+",
         metavar="SOURCE",
-        help="run folders, or folders of them (default: the environment variable GAN_DEMO_RUNS, else checkpoints/)",
+        help="run folders, folders of them, or Hub ids USER/NAME[@REVISION] "
+        "(default: the environment variable GAN_DEMO_RUNS, comma-separated, else checkpoints/)",
     )
     parser.add_argument(
         "--host", default="0.0.0.0" if on_a_space else "127.0.0.1", help="address to serve at (default: %(default)s)"
     )
     parser.add_argument("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
     parser.add_argument("--share", action="store_true", help="also make a public link through Gradio's servers")
+    parser.add_argument(
+        "--allow-hub", action="store_true", help="let visitors open public repositories of the Hub by name"
+    )
     options = parser.parse_args(arguments)
     try:
-        library = Library(options.runs or default_sources())
-        for _, _, sentence in library.problems:
-            print(f"app.py: {sentence}", file=sys.stderr)
+        library = Library(options.runs or default_sources(), options.allow_hub)
 
         from gan_demo.ui.page import serve  # after the runs: a wrong source is told before seconds of import
 
+        library.settle(give_up - time.monotonic())
+        for source in library.problems():
+            print(f"app.py: {source.trouble}", file=sys.stderr)
         serve(library, options.host, options.port, options.share)
     except GanDemoError as error:
         print(f"app.py: {error}", file=sys.stderr)

@@ -34,9 +34,10 @@ End = int | tuple[int, int | None]  # a seed, or a seed and its class
 class Player:
     """Plays one run. Safe to share between threads: each that paints has a network of its own, with swapped weights."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, before: "Player | None" = None):
         """Build the generator's shape; no weights are read before they are asked for.
 
+        `before`: a player of the same run when it was shorter, whose weights need not be read again.
         Raises GanDemoError where the run has no snapshot yet or its network is too large to be honest.
         """
         if not run.snapshots:
@@ -54,6 +55,9 @@ class Player:
             if not name.endswith("num_batches_tracked")
         }
         self._stored: dict[int, Weights] = {}
+        if before and before._shapes == self._shapes:
+            same = {one.step for one in set(run.snapshots) & set(before.run.snapshots)}
+            self._stored = {step: weights for step, weights in list(before._stored.items()) if step in same}
         self._judge: torch.nn.Module | None = None
         self._idle: list[torch.nn.Module] = []
         self._lock = threading.Lock()

@@ -141,5 +141,6 @@ def _png(pixels: np.ndarray, name: str) -> File:
 
 def _file(data: bytes, name: str) -> File:
     """A file that gradio_client downloads and hands over as a path."""
+    name = name.replace("/", "-")  # of a Hub id
     path = save_bytes_to_cache(data, name, get_upload_folder())
     return gr.FileData(path=path, orig_name=name, size=len(data)).model_dump()

@@ -16,6 +16,7 @@ let playing = 0; // the animation frame that plays, 0 when still
 let drawn = false; // since the last animation frame
 let stale = false; // and moved again since then
 let newestShow = 0;
+let held = null; // a promise while a finger moves the film
 
 const last = () => (film ? film.layout.frames - 1 : 0);
 const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
@@ -133,11 +134,13 @@ function play() {
   let from = index >= last() ? 0 : index;
   let since = performance.now();
   let speed = Number(part(".speed").value);
+  let frames = film.layout.frames;
   const tick = (now) => {
-    if (Number(part(".speed").value) !== speed) {
+    if (Number(part(".speed").value) !== speed || film.layout.frames !== frames) {
       from = index;
       since = now;
       speed = Number(part(".speed").value);
+      frames = film.layout.frames;
     }
     const at = from + Math.floor((Math.max(0, now - since) * film.rate * speed) / 1000);
     const looping = part(".loop").getAttribute("aria-pressed") === "true";
@@ -180,19 +183,22 @@ function pin(at) {
 // ---------------------------------------------------------------- what is shown
 
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
-   ticks(wanted), best, rested(index)}; a film of another name begins anew.
+   ticks(wanted), best, rested(index)}; a film of another name begins anew. Where its frames have `steps`, it may come
+   again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
    The last good picture stays until the new one is there; of two that load at once the later wins. */
 async function show(next) {
   const mine = ++newestShow;
   section.classList.add("loading");
   try {
-    const sheet = await gan.bitmap(next.url);
+    const sheet = film?.url === next.url ? film.sheet : await gan.bitmap(next.url);
+    await held;
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
       stop();
       if (pinned !== null) pin(null);
     }
     const first = film?.name !== next.name;
+    if (!first && next.steps) follow(next);
     film = { ...next, sheet };
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());
@@ -205,6 +211,14 @@ async function show(next) {
   } finally {
     if (mine === newestShow) section.classList.remove("loading");
   }
+}
+
+/* Stay at the same steps in a film that has grown; who rests at the end without a pin goes along to the new one. */
+function follow(next) {
+  const at = (frame) => Math.max(0, next.steps.findLastIndex((step) => step <= film.steps[frame]));
+  const still = !playing && pinned === null;
+  index = still ? next.start() : at(index);
+  if (pinned !== null) pinned = at(pinned);
 }
 
 function chart() {
@@ -229,6 +243,13 @@ scrub.addEventListener("input", () => {
   go(at);
 });
 scrub.addEventListener("change", rest);
+
+/* No film takes another's place under a finger. Letting go counts when what it set off is done. */
+part(".axis").addEventListener("pointerdown", () => {
+  held = new Promise((release) => {
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(release), { once: true });
+  });
+});
 
 function seekTo(event) {
   const box = seek.getBoundingClientRect();

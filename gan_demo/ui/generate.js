@@ -216,7 +216,7 @@ part(".save-grid").addEventListener("click", () => {
 
 // ---------------------------------------------------------------- following the page
 
-const FOLLOWED = ["model", "seed", "class", "step", "from", "tiles", "rows", "truncation", "tab"];
+const FOLLOWED = ["model", "card", "seed", "class", "step", "from", "tiles", "rows", "truncation", "tab"];
 
 gan.watch((state, changed) => {
   if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load();

@@ -4,77 +4,165 @@ import contextlib
 import math
 import re
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_demo import film
+from gan_demo import film, hub
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
 from gan_demo.ui.cache import ByteCache
+from gan_demo.ui.sources import Folder, Repository, Source
 
 if TYPE_CHECKING:
     from gan_demo.player import Player
 
 CACHE_BYTES = 256 * 2**20  # some 1,300 films of 48 steps at 28x28
+MAX_GUESTS = 8
+NOTHING_ELSE_SECONDS = 30  # to wait for the Hub where there is no other run
 CURVE_POINTS = 400  # more than a curve has pixels to show
 
 
 class Library:
-    """Runs by key, in the order given. A key is safe in a URL; `problems` says what could not be opened, and why."""
+    """Runs by key: the host's in `runs`, in the order in which they came, and `guests`, which visitors opened by name.
 
-    def __init__(self, sources: Iterable[str]):
-        """Open every source: a run folder, or a folder of them.
+    A key is safe in a URL: a folder's name, or a Hub id. Both grow while they are served; see `sources`.
+    """
 
-        Raises GanDemoError where a source is neither, or nothing at all could be opened. One damaged run among several
-        is an entry of `problems`, (folder's name, its path, the sentence), and stops nothing.
+    def __init__(self, sources: Iterable[str], allow_hub: bool = False):
+        """Open every folder named, and send for every Hub id; `settle` waits for those.
+
+        Raises GanDemoError where a source is neither, or nothing at all can come of them. One damaged run among
+        several is told by `problems`, and stops nothing.
         """
         self.runs: dict[str, Run] = {}
-        self.problems: list[tuple[str, Path, str]] = []
+        self.guests: dict[str, Run] = {}
+        self.allow_hub = allow_hub
+        self._sources: dict[str, Source] = {}  # of the runs that are there
+        self._waiting: list[Source] = []  # those of which nothing has come yet
         self._players: dict[str, Player] = {}
-        self._opening = threading.Lock()
+        self._cards: dict[str, tuple[Run, dict[str, Any]]] = {}
+        self._opening, self._looking = threading.Lock(), threading.RLock()
         self._pictures = ByteCache(CACHE_BYTES)
-        for folder in [folder for source in sources for folder in _folders(Path(source))]:
-            self._add(folder)
-        if not self.runs:
-            raise GanDemoError(self.problems[0][2])
+        for name in sources:
+            if hub.is_hub_id(name):
+                self._waiting.append(Repository(name))
+            else:
+                self._waiting += [Folder(path) for path in _folders(Path(name))]
+        self.look_for_more()
+        if not self.runs and not any(isinstance(source, Repository) for source in self._waiting):
+            raise GanDemoError(self._waiting[0].trouble)
 
-    def _add(self, folder: Path) -> None:
-        try:
-            run = Run(folder)
-            if not run.snapshots:
-                raise GanDemoError(f"{folder} has no snapshot yet: train it for some steps with train.py --resume")
-        except GanDemoError as error:
-            self.problems.append((folder.name, folder, str(error)))
-            return
+    # ---------------------------------------------------------------- what there is
+
+    def look_for_more(self) -> None:
+        """Take in what has come of the sources that had nothing yet. Waits for no network."""
+        with self._looking:
+            for source in list(self._waiting):
+                if (run := source.news()) is not None:
+                    self._waiting.remove(source)
+                    key = self._key(source, run)
+                    self._sources[key] = source
+                    self.runs = {**self.runs, key: run}  # a new one: other threads may be reading the old
+
+    def settle(self, seconds: float) -> None:
+        """Wait so long at most for what the Hub was asked for, longer where there is nothing else to show.
+
+        Raises GanDemoError where nothing came at all.
+        """
+        asked = [source for source in self._waiting if isinstance(source, Repository)]
+        give_up = time.monotonic() + seconds
+        for source in asked:
+            source.wait(give_up - time.monotonic())
+        self.look_for_more()
+        for source in asked:
+            if not self.runs:
+                source.wait(NOTHING_ELSE_SECONDS)
+                self.look_for_more()
+        if not self.runs:
+            raise GanDemoError(self._waiting[0].trouble or f"{self._waiting[0].name} does not come: try again later")
+        for source in asked:
+            if source.busy:
+                source.trouble = f"{source.name} is not here yet, the Hub is slow: it appears when it comes"
+
+    def listing(self) -> dict[str, Any]:
+        """What the page is told before it asks for any run: the host's runs, and what stands in the way of others."""
+        titles = self.titles()
+        told = [
+            f"The run {source.name} could not be opened: {source.public()}"
+            if isinstance(source, Folder)
+            else f"{source.public()}."
+            for source in self.problems()
+        ]
+        return {
+            "runs": [
+                {"key": key, "title": titles[key], "classes": run.config.classes} for key, run in self.runs.items()
+            ],
+            "problems": told,
+            "pending": any(source.pending for source in self._waiting),
+            "allow_hub": self.allow_hub,
+        }
+
+    def problems(self) -> list[Source]:
+        """The sources of which there is nothing to show; the `trouble` of each says why."""
+        return [source for source in self._waiting if source.trouble]
+
+    def admit(self, source: Repository, run: Run) -> None:
+        """Keep a run that a visitor opened; of MAX_GUESTS the one that came first makes way."""
+        with self._looking:
+            guests = {**self.guests, source.name: run}
+            while len(guests) > MAX_GUESTS:
+                gone = next(iter(guests))
+                for kept in (guests, self._sources, self._players, self._cards):
+                    kept.pop(gone, None)
+            self._sources[source.name] = source
+            self.guests = guests
+
+    def _key(self, source: Source, run: Run) -> str:
+        if isinstance(source, Repository):
+            return source.name
         base = key = re.sub(r"[^A-Za-z0-9._-]+", "-", run.config.name).strip(".-")[:80] or "run"
         number = 1
         while key in self.runs:
             number += 1
             key = f"{base}-{number}"
-        self.runs[key] = run
+        return key
+
+    def _look(self, key: str) -> None:
+        """Take the run's new state where it has one."""
+        with self._looking:
+            if (source := self._sources.get(key)) is None or (run := source.news()) is None:
+                return
+            if key in self.runs:
+                self.runs = {**self.runs, key: run}
+            elif key in self.guests:
+                self.guests = {**self.guests, key: run}
 
     def run(self, key: str) -> Run:
         """The run under that key, or GanDemoError naming those there are."""
-        if key not in self.runs:
+        if (run := self.runs.get(key) or self.guests.get(key)) is None:
             raise GanDemoError(f"no run is called {key[:60]!r} here: choose one of {', '.join(self.runs)}")
-        return self.runs[key]
+        return run
 
     def titles(self) -> dict[str, str]:
-        """What a person calls each run: its recipe's title, and its own name where two share one."""
-        titles = {key: run.config.as_recipe().title for key, run in self.runs.items()}
+        """What a person calls each run: its recipe's title, and its own name where two share one, or it is a guest."""
+        runs = self.runs
+        titles = {key: run.config.as_recipe().title for key, run in runs.items()}
         shared = {title for title in titles.values() if list(titles.values()).count(title) > 1}
-        return {key: f"{title} ({key})" if title in shared else title for key, title in titles.items()}
+        named = {key: f"{title} ({key})" if title in shared else title for key, title in titles.items()}
+        return named | {key: f"{run.config.as_recipe().title} ({key})" for key, run in self.guests.items()}
 
     def player(self, key: str) -> "Player":
         """The run's player, made when first asked for. The first call waits for torch."""
         run = self.run(key)
         with self._opening:
-            if key not in self._players:
+            player = self._players.get(key)
+            if player is None or player.run.revision != run.revision:
                 from gan_demo.player import Player
 
-                self._players[key] = Player(run)
-            return self._players[key]
+                self._players[key] = player = Player(run, player)
+            return player
 
     def warm_up(self) -> None:
         """Import torch and open the first run, so that the first visitor does not wait for it."""
@@ -85,8 +173,19 @@ class Library:
             self.player(next(iter(self.runs))).generate([0])
 
     def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
-        """A file rendered from a run, made once; `what` names it among the run's files."""
-        return self._pictures.get((key, self.run(key).revision, what), make)
+        """A file rendered from a run, made once; `what` names it among the run's files.
+
+        Raises GanDemoError where the run changed while it was made: nobody can say of what it is then.
+        """
+        revision = self.run(key).revision
+
+        def made() -> bytes:
+            data = make()
+            if self.run(key).revision != revision:
+                raise GanDemoError(f"the run {key} has changed: ask again")
+            return data
+
+        return self._pictures.get((key, revision, what), made)
 
     def ready_film(self, key: str, seed: int) -> bytes | None:
         """The film that training stored, if it is of that seed and of what the run holds now."""
@@ -101,27 +200,55 @@ class Library:
             return None
 
     def card(self, key: str) -> dict[str, Any]:
-        """Everything that the page needs to know of a run before it asks for pictures; plain JSON."""
+        """Everything that the page needs to know of a run before it asks for pictures; plain JSON.
+
+        To ask is to watch: this looks at the run's source again, and tells in how many seconds to ask once more.
+        """
+        self._look(key)
         run = self.run(key)
-        config = run.config
+        kept = self._cards.get(key)
+        if kept is None or kept[0] is not run:
+            self._cards[key] = kept = (run, _facts(run))
+        facts, source = kept[1], self._sources[key]
+        finished = run.config.steps >= run.config.length
+        reached = max(run.config.steps, run.steps[-1], facts["logged"])
         return {
             "key": key,
-            "name": config.name,
             "title": self.titles()[key],
-            "dataset": config.dataset,
-            "classes": config.classes,
-            "image_shape": config.image_shape,
-            "latent_size": config.latent_size,
-            "revision": run.revision,
-            "snapshots": [
-                {"step": one.step, "epoch": one.epoch, "images": one.images, "seconds": one.seconds}
-                for one in run.snapshots
-            ],
-            "history": curves(run.read_history()),
-            "quality": quality(run),
-            "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
-            "verdict": (run.path / "discriminator.safetensors").exists(),
+            **facts,
+            "training": None
+            if finished
+            else {"step": min(reached, run.config.length), "length": run.config.length, "live": source.live()},
+            "watch": source.pause(finished),
+            "trouble": source.public(),
         }
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """What a card says that stays so until the run changes."""
+    config = run.config
+    try:
+        history = run.read_history()
+    except OSError:  # the folder went between two looks: the next one tells
+        history = []
+    return {
+        "name": config.name,
+        "source": run.label if run.fetch else None,  # user/name@commit
+        "dataset": config.dataset,
+        "classes": config.classes,
+        "image_shape": config.image_shape,
+        "latent_size": config.latent_size,
+        "revision": run.revision,
+        "snapshots": [
+            {"step": one.step, "epoch": one.epoch, "images": one.images, "seconds": one.seconds}
+            for one in run.snapshots
+        ],
+        "history": curves(history),
+        "logged": int(history[-1]["step"]) if history else 0,
+        "quality": quality(run),
+        "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
+        "verdict": (run.path / "discriminator.safetensors").exists(),
+    }
 
 
 def curves(history: list[dict[str, float]]) -> dict[str, list[float]]:
@@ -167,7 +294,7 @@ def _folders(source: Path) -> list[Path]:
     if (source / "config.json").exists():
         return [source]
     if not source.is_dir():
-        raise GanDemoError(f"{source} is no folder: give a run folder, or a folder of run folders, with --runs")
+        raise GanDemoError(f"{source} is no folder: give a run folder, a folder of them, or a Hub id with --runs")
     found = sorted(path.parent for path in source.glob("*/config.json"))
     if not found:
         raise GanDemoError(f"{source} holds no run: train one with train.py, or give a run folder with --runs")

@@ -15,7 +15,7 @@ from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
 
 HERE = Path(__file__).parent
-SCRIPTS = ("state.js", "pictures.js", "words.js", "curves.js", "video.js", "replay.js", "talk.js")
+SCRIPTS = ("state.js", "words.js", "pictures.js", "library.js", "curves.js", "video.js", "replay.js", "talk.js")
 STYLES = ("page.css", "film.css", "tabs.css")
 TABS = {"replay": replay, "generate": generate, "walk": walk}
 TITLE = "GAN, replayed"
@@ -41,6 +41,8 @@ def build(library: Library) -> gr.Blocks:
                 min_width=150,
             )
             _static("tools.html", elem_id="tools")
+            if library.allow_hub:
+                _static("open.html", elem_id="open")
         notice = gr.HTML(
             html_template=(HERE / "notice.html").read_text(encoding="utf-8"),
             js_on_load="gan.attach((event) => trigger(event)); // it asks for: 'restore'",
@@ -74,17 +76,7 @@ def _static(name: str, elem_id: str) -> gr.HTML:
 
 def head(library: Library) -> str:
     """What stands in the page's head: the list of runs, the styles and the scripts, in that order."""
-    titles = library.titles()
-    facts = {
-        "runs": [
-            {"key": key, "title": titles[key], "classes": run.config.classes} for key, run in library.runs.items()
-        ],
-        "problems": [
-            f"The run {folder} could not be opened: {sentence.replace(str(path), folder)}"
-            for folder, path, sentence in library.problems
-        ],
-    }
-    data = json.dumps(facts).replace("<", "\\u003c")  # a name must not end the script element
+    data = json.dumps(library.listing()).replace("<", "\\u003c")  # a name must not end the script element
     parts = [f'<script type="application/json" id="gan-library">{data}</script>']
     parts += [f"<style>\n{(HERE / name).read_text(encoding='utf-8')}</style>" for name in STYLES]
     parts += [f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS]

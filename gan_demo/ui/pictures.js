@@ -5,32 +5,44 @@ Object.assign(gan, (() => {
   const ROOT = `${document.baseURI.replace(/[?#].*/, "").replace(/\/[^/]*$/, "")}/gradio_api/film`;
   const cards = new Map();
 
-  async function answer(url, signal) {
+  async function answer(url, signal, method = "GET") {
     let response;
     try {
-      response = await fetch(url, { signal });
+      response = await fetch(url, { signal, method });
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Error("The server does not answer: the page goes on with what it has.");
     }
     if (response.ok) return response;
     const told = await response.json().catch(() => null);
-    throw new Error(told?.error ?? `The server could not make this picture (${response.status}).`);
+    const sentence = told?.error ?? `The server could not make this picture (${response.status}).`;
+    throw Object.assign(new Error(sentence), { changed: told?.changed });
   }
 
-  /* Everything about a run but its pictures; fetched once. */
+  const place = (key) => `${ROOT}/${key.split("/").map(encodeURIComponent).join("/")}`;
+  const askCard = async (key) => (await answer(`${place(key)}/run.json`)).json();
+
+  /* Everything about a run but its pictures; fetched once, and again by freshCard. */
   function card(key) {
     if (!cards.has(key)) {
-      const asked = answer(`${ROOT}/${encodeURIComponent(key)}/run.json`).then((response) => response.json());
+      const asked = askCard(key);
       asked.catch(() => cards.delete(key));
       cards.set(key, asked);
     }
     return cards.get(key);
   }
 
+  /* The run's card as it is now; `isNew` where it is another than the one that card() gave. */
+  async function freshCard(key) {
+    const [before, now] = await Promise.all([card(key), askCard(key)]);
+    const isNew = JSON.stringify(before) !== JSON.stringify(now);
+    if (isNew) cards.set(key, Promise.resolve(now));
+    return { card: now, isNew };
+  }
+
   function url(card, file, parameters) {
     const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
-    return `${ROOT}/${encodeURIComponent(card.key)}/${card.revision}/${file}?${new URLSearchParams(given)}`;
+    return `${place(card.key)}/${card.revision}/${file}?${new URLSearchParams(given)}`;
   }
 
   /* Decoded off the main thread, once: scrubbing then only copies pixels. */
@@ -48,7 +60,8 @@ Object.assign(gan, (() => {
       try {
         await work(...values);
       } catch (error) {
-        gan.say(error.message);
+        if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
+        else gan.say(error.message);
       } finally {
         running = false;
         if (waiting) {
@@ -60,5 +73,5 @@ Object.assign(gan, (() => {
     };
   }
 
-  return { answer, card, url, bitmap, newest };
+  return { answer, card, freshCard, url, bitmap, newest, ROOT };
 })());

@@ -33,7 +33,8 @@ gan.film("replay").then((film) => {
   function panels(card) {
     const at = axis(card.snapshots.map((one) => one.step));
     const history = card.history;
-    const logged = (name) => (history[name] ?? []).map((y, i) => [at(history.step[i]), y]);
+    const end = card.snapshots.at(-1).step; // of the axis; a training at work has logged on
+    const logged = (name) => (history[name] ?? []).map((y, i) => [history.step[i], y]).filter(([x]) => x <= end).map(([x, y]) => [at(x), y]);
     const measured = (name) => (card.quality?.points ?? []).filter((p) => name in p).map((p) => [at(p.step), p[name]]);
     const line = (points) => (name) => ({ label: LINES[name][0], colour: LINES[name][1], points: points(name) });
     const drawn = (names, points) => names.map(line(points)).filter((one) => one.points.length);
@@ -80,13 +81,21 @@ gan.film("replay").then((film) => {
           `epoch ${gan.number(one.epoch, one.epoch < 10 ? 2 : 0)}`,
           `${gan.number(one.images)} images seen`,
           `${gan.duration(one.seconds)} of training`,
-        ],
+          training(card.training),
+          card.source,
+        ].filter(Boolean),
       },
       aside: {
         headline: quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`,
         facts: aside,
       },
     };
+  }
+
+  /* How far an unfinished run is, or null. */
+  function training(reached) {
+    if (!reached) return null;
+    return `${reached.live ? "training" : "stopped"}, step ${gan.number(reached.step)} of ${gan.number(reached.length)}`;
   }
 
   function ticks(card, wanted) {
@@ -110,6 +119,7 @@ gan.film("replay").then((film) => {
       rate: 8,
       name: card.key,
       axis: "Training snapshot",
+      steps: card.snapshots.map((one) => one.step),
       start: () => frameOf(card, gan.state.step),
       caption: (index) => caption(card, seed, index),
       panels: () => panels(card),
@@ -122,7 +132,7 @@ gan.film("replay").then((film) => {
   });
 
   gan.watch(async (state, changed) => {
-    if (["model", "seed", "class"].some((name) => changed.includes(name))) load(state.model, state.seed, state.class);
+    if (["model", "card", "seed", "class"].some((name) => changed.includes(name))) load(state.model, state.seed, state.class);
     else if (changed.includes("step")) film.go(frameOf(await gan.card(state.model), state.step));
   });
 });

@@ -1,6 +1,8 @@
 """Pictures by GET: each URL names all that decides its picture, so a browser may keep it for ever.
 
-    /gradio_api/film/runs.json                       the runs
+    /gradio_api/film/runs.json                       the runs' keys
+    /gradio_api/film/library.json                    the runs, and why others are not there
+    /gradio_api/film/open.json?run=user/name         POST: fetch that one from the Hub, where the host allows it
     /gradio_api/film/{run}/run.json                  what one is
     /gradio_api/film/{run}/{revision}/{file}?...     one of FILES, as the query asks
 
@@ -8,6 +10,8 @@ The prefix is Gradio's own because a Space serves no other path. These routes st
 validation: every part of the URL is checked here, and an error is one sentence without a path of this machine.
 """
 
+import asyncio
+import hashlib
 from pathlib import Path
 
 from starlette.requests import Request
@@ -15,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gan_demo.errors import GanDemoError
+from gan_demo.ui.guests import Guests
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import FILES, TYPES
 from gan_demo.ui.query import Query
@@ -27,15 +32,37 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 def routes(library: Library) -> list[Route]:
     """The routes to hand to `launch(app_kwargs={"routes": ...})`."""
 
+    guests = Guests(library)
+
     def names(request: Request) -> Response:
         return JSONResponse(list(library.runs), headers={"Cache-Control": "no-cache"})
 
+    def listing(request: Request) -> Response:
+        library.look_for_more()
+        return JSONResponse(library.listing(), headers={"Cache-Control": "no-cache"})
+
+    async def open_run(request: Request) -> Response:
+        try:
+            coming = guests.open(request.query_params.get("run", ""))
+            key = await asyncio.shield(asyncio.wrap_future(coming))  # others may wait for it too
+            entry = {"key": key, "title": library.titles()[key], "classes": library.run(key).config.classes}
+        except GanDemoError as error:
+            return _refusal(403, str(error))
+        return JSONResponse(entry, headers={"Cache-Control": "no-store"})
+
     def card(request: Request) -> Response:
         try:
-            facts = library.card(request.path_params["run"])
+            answer = JSONResponse(library.card(request.path_params["run"]))
         except GanDemoError as error:
             return _refusal(404, str(error))
-        return JSONResponse(facts, headers={"Cache-Control": "no-cache"})
+        tag = (
+            f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:16]}"'  # who asks again is told "unchanged" in no words
+        )
+        headers = {"Cache-Control": "no-cache", "ETag": tag}
+        if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
+            return Response(status_code=304, headers=headers)
+        answer.headers.update(headers)
+        return answer
 
     def picture(request: Request) -> Response:
         key, revision, file = (request.path_params[part] for part in ("run", "revision", "file"))
@@ -44,7 +71,7 @@ def routes(library: Library) -> list[Route]:
         except GanDemoError as error:
             return _refusal(404, str(error))
         if revision != run.revision:
-            return _refusal(404, f"the run {key} has changed: load the page again")
+            return _refusal(404, f"the run {key} has changed: load the page again", changed=True)
         if file not in FILES:
             return _refusal(404, f"{file[:40]!r} is no file here: choose one of {', '.join(FILES)}")
         if len(request.url.query) > MAX_QUERY:
@@ -53,15 +80,21 @@ def routes(library: Library) -> list[Route]:
         try:
             data = library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))
         except GanDemoError as error:
-            return _refusal(400, str(error).replace(str(run.path), key))
+            changed = library.run(key).revision != revision
+            return _refusal(400, str(error).replace(str(run.path), key), changed=changed)
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
 
     return [
         Route(f"{ROOT}/runs.json", names),
-        Route(f"{ROOT}/{{run}}/run.json", card),
-        Route(f"{ROOT}/{{run}}/{{revision}}/{{file}}", picture),
+        Route(f"{ROOT}/library.json", listing),
+        Route(f"{ROOT}/open.json", open_run, methods=["POST"]),
+        Route(f"{ROOT}/{{run:path}}/run.json", card),
+        Route(f"{ROOT}/{{run:path}}/{{revision}}/{{file}}", picture),
     ]
 
 
-def _refusal(status: int, sentence: str) -> Response:
-    return JSONResponse({"error": sentence}, status_code=status, headers={"Cache-Control": "no-store"})
+def _refusal(status: int, sentence: str, changed: bool = False) -> Response:
+    """`changed`: the run has, so that whoever asks for its card again will be served."""
+    return JSONResponse(
+        {"error": sentence, "changed": changed}, status_code=status, headers={"Cache-Control": "no-store"}
+    )

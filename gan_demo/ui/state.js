@@ -128,8 +128,9 @@ window.gan = (() => {
     follow(changed);
   }
 
-  /* The back button, or a link inside the page. */
+  /* The back button, a link inside the page, or a run that came later than the address that asks for it. */
   function restore() {
+    complaints.length = 0;
     const found = read(location.search);
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
@@ -160,14 +161,15 @@ window.gan = (() => {
     const choices = [["mixed", OWN_CLASS], ...(classes ?? []).map((name, index) => [name, index])];
     shown = inputValues();
     return [
-      state.model,
+      update({ choices: library.runs.map((one) => [one.title, one.key]), value: state.model }),
       state.seed,
       update({ choices, value: state.class ?? OWN_CLASS, visible: classes !== null }),
       update({ selected: state.tab }),
     ];
   }
 
-  const inputValues = () => ({ model: state.model, seed: state.seed, class: state.class, tab: state.tab, choices: state.model });
+  const inputValues = () => ({ model: state.model, seed: state.seed, class: state.class, tab: state.tab, choices: choices() });
+  const choices = () => [state.model, ...library.runs.map((one) => one.title)];
 
   function showInputs() {
     if (trigger && !same(inputValues(), shown)) trigger("restore");
@@ -217,11 +219,19 @@ window.gan = (() => {
     /* Gradio's page is there: show the state, and what is wrong with the address. */
     attach(trigger_) {
       trigger = trigger_;
-      shown = { model: library.runs[0].key, seed: 0, class: null, tab: "replay", choices: library.runs[0].key };
+      shown = { model: library.runs[0].key, seed: 0, class: null, tab: "replay", choices: [library.runs[0].key, ...choices().slice(1)] };
       document.body.classList.toggle("talk", state.talk);
       showInputs();
       gan.hush();
-      while (complaints.length) gan.say(complaints.shift());
+      gan.join().then(() => {
+        while (complaints.length) gan.say(complaints.shift());
+      });
+    },
+    restore,
+    /* The list of runs has changed, or the run on show has. */
+    refresh(changed) {
+      if (changed.length) follow(changed);
+      else showInputs();
     },
     randomSeed() {
       const seed = Math.floor(Math.random() * 1_000_000); // short enough to read out in a talk

@@ -206,7 +206,9 @@ part(".save-gif").addEventListener("click", async () => {
 
 // ---------------------------------------------------------------- following the page
 
+const FOLLOWED = ["model", "card", "seed", "class", "step", "stops", "straight", "closed", "pad", "tab"];
+
 gan.watch((state, changed) => {
   if (state.tab !== "walk") return;
-  if (["model", "seed", "class", "step", "stops", "straight", "closed", "pad", "tab"].some((one) => changed.includes(one))) load();
+  if (FOLLOWED.some((name) => changed.includes(name))) load();
 });

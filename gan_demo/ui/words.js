@@ -15,12 +15,14 @@ Object.assign(gan, (() => {
     return value >= 10_000 ? value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 }) : number(value);
   }
 
-  /* Sentences for the person, one below the other; a screen reader says them. A run that could not be opened stays said. */
+  /* Sentences for the person, one below the other; a screen reader says them. What is wrong with a run stays said as long
+     as it is so. */
   const said = [];
+  let standing = "";
   function speak() {
     const line = document.getElementById("notice")?.querySelector(".notice");
     if (!line) return;
-    const all = [...gan.library.problems, ...said];
+    const all = [...gan.library.problems, standing, ...said].filter(Boolean);
     line.replaceChildren(...all.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
     line.hidden = !all.length;
   }
@@ -38,6 +40,11 @@ Object.assign(gan, (() => {
     compact,
     say(sentence) {
       if (!said.includes(sentence)) said.push(sentence);
+      speak();
+    },
+    /* What is wrong with the run on show, or "". */
+    stand(sentence) {
+      standing = sentence;
       speak();
     },
     hush() {

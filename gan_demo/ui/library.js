@@ -1,0 +1,109 @@
+/* What may come while the page is open: a run on show that grows, runs that are still on their way, and repositories of the
+   Hub that a visitor opens by name. Asked for only while somebody looks. */
+"use strict";
+
+Object.assign(gan, (() => {
+  const COMING = 5; // seconds between two looks for runs that are still on their way
+  const { library } = gan;
+  let timer = 0;
+  let busy = false;
+
+  // ---------------------------------------------------------------- the run on show
+
+  /* Ask for the run on show again, and for the list while it is not whole; the next time is the server's to say. */
+  async function look() {
+    clearTimeout(timer);
+    if (document.visibilityState !== "visible" || busy) return;
+    busy = true;
+    let pause = null;
+    try {
+      const key = gan.state.model;
+      const { card, isNew } = await gan.freshCard(key);
+      pause = card.watch;
+      if (key === gan.state.model) {
+        gan.stand(card.trouble);
+        if (isNew) gan.refresh(["card"]);
+      }
+      if (library.pending) await list();
+    } catch {
+      pause = COMING; // the server is away: the page goes on with what it has, and says so only to who asks for more
+    } finally {
+      busy = false;
+    }
+    later(pause);
+  }
+
+  function later(pause) {
+    clearTimeout(timer);
+    const seconds = library.pending ? Math.min(pause ?? COMING, COMING) : pause;
+    if (seconds !== null) timer = setTimeout(look, 1000 * seconds);
+  }
+
+  document.addEventListener("visibilitychange", look);
+
+  gan.watch(async ({ model }, changed) => {
+    if (!changed.includes("model")) return;
+    const card = await gan.card(model).catch(() => null); // whoever draws it says what is wrong
+    if (model !== gan.state.model) return;
+    gan.stand(card?.trouble ?? "");
+    later(card?.watch ?? null);
+  });
+
+  // ---------------------------------------------------------------- the list of runs
+
+  async function list() {
+    const now = await (await gan.answer(`${gan.ROOT}/library.json`)).json();
+    const opened = library.runs.filter((one) => one.opened && !now.runs.some((run) => run.key === one.key));
+    Object.assign(library, now, { runs: [...now.runs, ...opened] });
+    gan.stand("");
+    gan.refresh([]);
+  }
+
+  /* Open a repository of the Hub by its name; resolves to its key, or throws why not. */
+  async function open(name) {
+    const response = await gan.answer(`${gan.ROOT}/open.json?${new URLSearchParams({ run: name })}`, undefined, "POST");
+    const run = await response.json();
+    if (!gan.run(run.key)) library.runs = [...library.runs, { ...run, opened: true }];
+    return run.key;
+  }
+
+  /* Once, when the page is there: fetch what the address asks for and the page did not come with. */
+  async function join() {
+    const asked = new URLSearchParams(location.search).get("model");
+    const missing = asked !== null && !gan.run(asked);
+    try {
+      if (library.pending) await list();
+      if (missing && !gan.run(asked) && library.allow_hub && asked.includes("/")) await open(asked);
+    } catch (error) {
+      gan.say(error.message);
+    }
+    if (missing && gan.run(asked)) gan.restore();
+  }
+
+  // ---------------------------------------------------------------- the form that opens one
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".open-hub")) document.querySelector("dialog.open").showModal();
+  });
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("dialog.open form");
+    if (!form || event.submitter?.formMethod === "dialog") return;
+    event.preventDefault();
+    const said = form.querySelector(".said");
+    const button = form.querySelector("button");
+    button.disabled = true;
+    said.textContent = "Fetching it …";
+    try {
+      const key = await open(form.elements.repository.value.trim());
+      said.textContent = "";
+      form.closest("dialog").close();
+      gan.hush();
+      gan.set({ model: key });
+    } catch (error) {
+      said.textContent = error.message;
+    }
+    button.disabled = false;
+  });
+
+  return { look, join };
+})());

@@ -1,0 +1,154 @@
+"""Where runs come from: a folder, or a repository of the Hub. Each is looked at again, so that a run grows while shown.
+
+A source holds no run: `news()` hands one over when there is a new state of it, and never waits for a network.
+"""
+
+import threading
+import time
+from pathlib import Path
+
+from gan_demo import hub
+from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
+
+FOLDER_SECONDS = 1  # between two looks
+HUB_SECONDS = 30
+QUIET_SECONDS = 900  # after which a training that has written nothing counts as stopped
+WATCHED = ("config.json", "snapshots/index.json", "history.csv", "metrics.json", "film.json")
+
+
+class Folder:
+    """A run folder, perhaps with a training at work in it. `trouble` says why its last good state is all there is."""
+
+    def __init__(self, path: Path):
+        self.path, self.name = path, path.name
+        self.trouble = ""
+        self.pending = False  # whether it is a run that only lacks its first snapshot
+        self._seen: object = None
+        self._next = 0.0
+
+    def news(self) -> Run | None:
+        """The run, where the folder has changed since the last call; at most one look a second."""
+        now = time.monotonic()
+        if now < self._next:
+            return None
+        self._next = now + FOLDER_SECONDS
+        try:
+            seen = tuple(_stamp(self.path / name) for name in WATCHED)  # before it is read: a later change is seen then
+            if seen == self._seen:
+                return None
+            run = Run(self.path)
+        except GanDemoError as error:
+            self.trouble = str(error)
+            return None
+        self.pending = not run.snapshots
+        if self.pending:
+            self.trouble = f"{self.path} has no snapshot yet: train it for some steps with train.py --resume"
+            return None
+        self._seen, self.trouble = seen, ""
+        return run
+
+    def live(self) -> bool:
+        """Whether a training seems to be at work in it: something was written lately."""
+        written = max((stamp[0] for name in WATCHED if (stamp := _stamp(self.path / name))), default=0) / 1e9
+        return time.time() - written < QUIET_SECONDS
+
+    def pause(self, finished: bool) -> int | None:
+        """Seconds until a page that shows it may ask again; None where nothing new is to be expected."""
+        return None if finished else 3
+
+    def public(self) -> str:
+        """`trouble`, without a path of this machine."""
+        return self.trouble.replace(str(self.path), self.name)
+
+
+class Repository:
+    """A run on the Hub, fetched and watched by threads of its own. Of a pinned commit there is never anything new."""
+
+    def __init__(self, source: str, guest: bool = False, limit: int = hub.MAX_BYTES):
+        """`guest`: a visitor named it, so no token is sent. GanDemoError where `source` is not of the form."""
+        repo_id, revision = hub.parse(source)
+        self.repo_id, self.revision = repo_id, revision
+        self.name = repo_id if revision == hub.MAIN else f"{repo_id}@{revision}"
+        self.trouble, self.pending = "", True
+        self.commit = ""
+        self._token = False if guest else None
+        self._limit = limit
+        self._came: Run | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def news(self) -> Run | None:
+        """What a thread has brought since the last call; sends the next one where it is time to ask again."""
+        with self._lock:
+            came, self._came = self._came, None
+            if time.monotonic() >= self._next and not (self.commit and self.pinned) and not self.busy:
+                self._thread = threading.Thread(target=self._ask, name=f"hub {self.name}", daemon=True)
+                self._thread.start()
+        return came
+
+    @property
+    def pinned(self) -> bool:
+        return bool(hub.COMMIT.fullmatch(self.revision))
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._thread and self._thread.is_alive())
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the thread that is on its way, but no longer."""
+        if self._thread:
+            self._thread.join(max(0.0, seconds))
+
+    def fetch(self) -> hub.Fetched:
+        """Fetch it here and now. Raises GanDemoError."""
+        fetched = hub.fetch(self.repo_id, self.revision, token=self._token, limit=self._limit)
+        if not fetched.run.snapshots:
+            raise GanDemoError(f"{self.name} has no snapshot yet: open it again once its training has pushed one")
+        return fetched
+
+    def take(self, fetched: hub.Fetched) -> None:
+        """Go on from this state of it."""
+        with self._lock:
+            self.commit, self._came = fetched.commit, fetched.run
+            self._next = time.monotonic() + HUB_SECONDS
+        self.trouble, self.pending = "", False
+
+    def _ask(self) -> None:
+        try:
+            if not self.commit:
+                self.take(self.fetch())
+            elif hub.newer(self.repo_id, self.commit, self.revision, token=self._token):
+                fetched = self.fetch()
+                fetched.run.need(fetched.run.steps)  # here, so that no visitor waits for them
+                self.take(fetched)
+        except GanDemoError as error:
+            if not self.commit:  # else what is on show stays good, and its commit is shown beside it
+                self.trouble = str(error)
+        finally:
+            self._next = time.monotonic() + HUB_SECONDS
+
+    def live(self) -> bool:
+        """Whether it may grow. Nobody can tell of a branch; what a commit holds stays as it is."""
+        return not self.pinned
+
+    def pause(self, finished: bool) -> int | None:
+        """As Folder.pause; a branch may be trained on and pushed again at any time."""
+        return None if self.pinned else 15
+
+    def public(self) -> str:
+        """`trouble`, which names no path of this machine."""
+        return self.trouble
+
+
+Source = Folder | Repository
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """When a file was written, in nanoseconds, and its size; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
