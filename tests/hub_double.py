@@ -366,14 +366,10 @@ def _handler(double: HubDouble) -> type[BaseHTTPRequestHandler]:
                 return self.reply(206, data[start:], **headers)
             self.reply(200, data, **headers)
 
-        def harnesses(self, _: bytes) -> None:
-            self.reply(200, {"standardEnvVars": [], "harnesses": {}})
-
         def validate(self, data: bytes) -> None:
             self.reply(200, {"errors": [], "warnings": []})
 
         routes = (
-            (r"/api/agent-harnesses", harnesses),
             (r"/api/repos/create", create),
             (r"/api/validate-yaml", validate),
             (r"/api/models/([^/]+/[^/]+)/auth-check(?:/write)?", auth_check),
