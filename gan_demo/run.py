@@ -326,9 +326,13 @@ class Run:
             writer.writerows({k: f"{v:.6g}" if k != "step" else int(v) for k, v in row.items()} for row in rows)
             write_file(self.path / "history.csv", text.getvalue())
         kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step and snapshot.step != without]
-        if kept != self.snapshots:
+        dropped = [snapshot for snapshot in self.snapshots if snapshot not in kept]
+        if dropped:
             self.snapshots = kept
             self._write_index()
+        for snapshot in dropped:  # after the index, which never names a file that is not there
+            (self.path / "snapshots" / snapshot.file).unlink(missing_ok=True)
+            (self.path / f"samples/step-{snapshot.step:08d}.png").unlink(missing_ok=True)
 
     def read_json(self, name: str) -> Any:
         """A JSON file of the folder, such as metrics.json; None where there is none or it is damaged."""

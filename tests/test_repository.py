@@ -92,6 +92,8 @@ def test_checkpoints_keep_their_budget_and_open():
         assert ready["revision"] == run.revision and ready["steps"] == run.steps
         for step in run.steps:
             run.read_snapshot(step)
+        named = {"index.json", *(snapshot.file for snapshot in run.snapshots)}
+        assert {path.name for path in (folder / "snapshots").iterdir()} == named
 
 
 def test_the_table_of_recipes_is_the_one_that_runs():

@@ -101,6 +101,8 @@ def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, m
     monkeypatch.setattr(training.Trainer, "train_step", step)
     fit(recipe, mnist, tmp_path / "broken", length, resume=True, **options)
     assert_same_run(tmp_path / "unbroken", tmp_path / "broken")
+    files = [sorted(file.relative_to(folder) for file in folder.rglob("*")) for folder in tmp_path.iterdir()]
+    assert files[0] == files[1]
 
 
 def command(out: Path, *more: str) -> list[str]:
