@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         from gan_demo.ui.page import serve  # after the runs: a wrong source is told before seconds of import
 
         library.settle(give_up - time.monotonic())
-        for source in library.problems():
-            print(f"app.py: {source.trouble}", file=sys.stderr)
+        for sentence in library.problems():
+            print(f"app.py: {sentence}", file=sys.stderr)
         serve(library, options.host, options.port, options.share)
     except GanDemoError as error:
         print(f"app.py: {error}", file=sys.stderr)

@@ -93,7 +93,8 @@ class Library:
             f"The run {source.name} could not be opened: {source.public()}"
             if isinstance(source, Folder)
             else f"{source.public()}."
-            for source in self.problems()
+            for source in self._waiting
+            if source.trouble
         ]
         return {
             "runs": [
@@ -104,9 +105,9 @@ class Library:
             "allow_hub": self.allow_hub,
         }
 
-    def problems(self) -> list[Source]:
-        """The sources of which there is nothing to show; the `trouble` of each says why."""
-        return [source for source in self._waiting if source.trouble]
+    def problems(self) -> list[str]:
+        """What went wrong with which source, for whoever started the page."""
+        return [source.trouble for source in (*self._sources.values(), *self._waiting) if source.trouble]
 
     def admit(self, source: Repository, run: Run) -> None:
         """Keep a run that a visitor opened; of MAX_GUESTS the one that came first makes way."""

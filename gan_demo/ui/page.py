@@ -30,6 +30,8 @@ def build(library: Library) -> gr.Blocks:
         with gr.Row(elem_id="masthead"):
             gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
             model = gr.Dropdown([(titles[key], key) for key in titles], label="Run", elem_id="model", min_width=220)
+            if library.allow_hub:
+                _static("open.html", elem_id="open")
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed", min_width=130)
             random = gr.Button("Random", elem_id="random", min_width=96)
             chosen = gr.Dropdown(
@@ -41,8 +43,6 @@ def build(library: Library) -> gr.Blocks:
                 min_width=150,
             )
             _static("tools.html", elem_id="tools")
-            if library.allow_hub:
-                _static("open.html", elem_id="open")
         notice = gr.HTML(
             html_template=(HERE / "notice.html").read_text(encoding="utf-8"),
             js_on_load="gan.attach((event) => trigger(event)); // it asks for: 'restore'",

@@ -113,7 +113,7 @@ class Repository:
         with self._lock:
             self.commit, self._came = fetched.commit, fetched.run
             self._next = time.monotonic() + HUB_SECONDS
-        self.trouble, self.pending = "", False
+        self.trouble, self.pending = fetched.trouble, False
 
     def _ask(self) -> None:
         try:
@@ -138,8 +138,8 @@ class Repository:
         return None if self.pinned else 15
 
     def public(self) -> str:
-        """`trouble`, which names no path of this machine."""
-        return self.trouble
+        """`trouble`, where it kept the run away: one that was fetched before is shown with its commit instead."""
+        return "" if self.commit else self.trouble
 
 
 Source = Folder | Repository
