@@ -142,6 +142,22 @@ def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     visitor.sees(film[1])
 
 
+def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
+    visitor = visit(serve(str(growing.path))).open()
+    page, scrub = visitor.page, visitor.page.locator("#film .scrub")
+    page.get_by_label("Loop").click()
+    page.get_by_label("Speed").select_option("0.25")
+    page.get_by_role("button", name="Play").click()
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "3", timeout=SOON)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator("#film .now")).to_contain_text("Step 100")  # it comes to the new one by itself
+    page.get_by_role("tab", name="Generate").click()
+    page.wait_for_selector(".generate[data-shown]")
+    growing.grow()
+    expect(page.locator(".generate .step-value")).to_have_text("400", timeout=SOON)
+
+
 def test_a_folder_that_is_damaged_or_gone_for_a_moment_keeps_its_last_good_state(growing, monkeypatch):
     monkeypatch.setattr("gan_demo.ui.sources.FOLDER_SECONDS", 0)
     library = Library([str(growing.path)])
