@@ -196,7 +196,7 @@ def fetch(
         return _opened(run, repo_id, revision, revision, limit, token, endpoint)
     api, trouble = connect(token, endpoint), ""
     try:
-        with explained(f"{repo_id} cannot be opened"):
+        with explained(f"{repo_id} {'is no folder here and ' if own else ''}cannot be opened"):
             commit = str(api.model_info(repo_id, revision=revision).sha)
     except HubError as error:
         if not (own and error.passing and (run := _cached(repo_id, revision))):

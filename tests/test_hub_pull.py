@@ -51,7 +51,7 @@ def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double
     {"answer": lambda: double.answer(503), "stall": double.stall, "drop": double.drop,
      "gone": lambda: (double.__exit__(), close_session())}[trouble]()  # fmt: skip
     fetched = pull(double)
-    assert fetched.commit == done.commit and "me/digits cannot be opened: " in fetched.trouble
+    assert fetched.commit == done.commit and "me/digits is no folder here and cannot be opened: " in fetched.trouble
     np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(SHIPPED).film([1]))
 
 
@@ -62,7 +62,7 @@ def test_a_hub_that_cannot_be_asked_and_no_cache_is_one_line(double):
         (double.drop, ""),
     ):
         trouble()
-        with pytest.raises(HubError, match=f"me/digits cannot be opened: .*{says}") as caught:
+        with pytest.raises(HubError, match=f"me/digits is no folder here and cannot be opened: .*{says}") as caught:
             pull(double)
         assert caught.value.passing and "\n" not in str(caught.value)
     assert len(double.requests) <= 4  # one each (and the client's own question once): nothing is tried five times

@@ -231,7 +231,9 @@ def test_nothing_but_a_dead_hub_is_one_line(tmp_path):
     command, environment = [sys.executable, "app.py"], {**os.environ, **own}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
     [line] = ended.stderr.strip().splitlines()
-    assert ended.returncode == 2 and line.startswith("app.py: me/digits cannot be opened: the Hub cannot be reached")
+    assert ended.returncode == 2 and line.startswith(
+        "app.py: me/digits is no folder here and cannot be opened: the Hub"
+    )
 
 
 def test_no_hub_no_hub_library(runs):
