@@ -10,9 +10,11 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from browser import free_port
+from browser import App, free_port
 from conftest import DATA, ROOT
 from hub_double import SHIPPED, TOKEN, wait_until
+from playwright.sync_api import expect
+from test_page_hub import IMPATIENT
 
 from gan_demo import hub
 from gan_demo.player import Player, open_run
@@ -53,15 +55,27 @@ def own_lines(stderr: str) -> list[str]:
 # ---------------------------------------------------------------- train.py and back
 
 
-def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own_cache, double, tmp_path):
+def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own_cache, double, tmp_path, visit):
     out = tmp_path / "digits"
-    arguments = [*QUICK, "--steps", "200", "--out", str(out), "--no-evaluate"]
+    arguments = [*QUICK, "--steps", "1500", "--out", str(out), "--no-evaluate"]
     pushing = ["--push-to-hub", "me/digits", "--push-every-snapshot", "--private"]
     process = train(*arguments, *pushing, url=double.url, home=tmp_path / "home")
     wait_until(lambda: "me/digits" in double.repos and len(double.repos["me/digits"].commits) > 1, 60)
     early = hub.fetch("me/digits", endpoint=double.url, token=TOKEN)  # someone watches while it trains
-    assert early.run.steps[0] == 0 and early.run.config.length == 200
-    said, complaints = process.communicate(timeout=120)
+    assert early.run.steps[0] == 0 and early.run.config.length == 1500
+    machine = environment(double.url, tmp_path / "watching")
+    app = App("me/digits", program=IMPATIENT, environment=machine).start()
+    try:
+        visitor = visit(app).open()
+        arrived = int(visitor.page.locator("#film .scrub").get_attribute("max"))
+        said, complaints = process.communicate(timeout=120)
+        steps = len(Run(out).steps)
+        assert arrived < steps - 1, "the page came too late to see a step arrive"
+        expect(visitor.page.locator("#film .scrub")).to_have_attribute("max", str(steps - 1), timeout=60_000)
+        visitor.sees(open_run(out).film(range(16))[-1])
+        visitor.page.close()  # it would go on asking
+    finally:
+        app.stop()
     assert process.returncode == 0, complaints
     repo, run = double.repos["me/digits"], Run(out)
     last = repo.commits[-1]
