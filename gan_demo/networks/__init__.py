@@ -79,6 +79,8 @@ def _family(recipe: Recipe):
 
 def normal_init(module: nn.Module) -> None:
     """Weights normal with deviation 0.02, batch norm scales around 1 (arXiv:1511.06434, section 4)."""
+    if next(module.parameters()).is_meta:
+        return  # shapes alone are wanted, and there normal_ imports a second's worth of symbolic mathematics
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(part.weight, 0.0, 0.02)
