@@ -162,8 +162,8 @@ class App:
 
 @pytest.fixture(scope="session")
 def app(runs) -> Iterator[App]:
-    """The app without server-side rendering, as on a person's own machine."""
-    served = App(runs).start()
+    """The app without server-side rendering, as on a person's own machine; GAN_DEMO_SSR=1 tests all the page with it."""
+    served = App(runs, ssr=os.environ.get("GAN_DEMO_SSR") == "1").start()
     yield served
     served.stop()
 

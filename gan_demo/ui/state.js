@@ -183,6 +183,8 @@ window.gan = (() => {
       value = seed;
     }
     if (name === "class") value = value === OWN_CLASS ? null : value;
+    // Gradio selects its first tab while the page loads; nobody has touched anything then, and the address stands.
+    if (name === "tab" && navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
     if (shown) shown[name] = value;
     if (same(value, state[name])) return; // Gradio's echo of what the page told it
     gan.hush();
