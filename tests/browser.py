@@ -162,7 +162,7 @@ class App:
 
 @pytest.fixture(scope="session")
 def app(runs) -> Iterator[App]:
-    """The app without server-side rendering, as on a person's own machine; GAN_DEMO_SSR=1 tests all the page with it."""
+    """The app as on a person's own machine; GAN_DEMO_SSR=1 renders it on the server, as a Space does."""
     served = App(runs, ssr=os.environ.get("GAN_DEMO_SSR") == "1").start()
     yield served
     served.stop()
