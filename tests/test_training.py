@@ -18,6 +18,7 @@ from conftest import DATA, ROOT, fit, small
 
 from gan_demo import recipes, training
 from gan_demo.errors import GanDemoError
+from gan_demo.networks import Dropout
 from gan_demo.run import Run
 from gan_demo.weights import load_weights
 
@@ -230,7 +231,11 @@ def test_soft_labels_are_drawn_from_their_range(mnist, tmp_path):
 
 @pytest.mark.parametrize("recipe", [PERCEPTRON])
 def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
-    """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding."""
+    """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding.
+
+    Adam divides by the gradient's own size, so rounding shows where a gradient is nearly 0: up to 4e-6 was seen, by
+    machine. Twelve steps of gradients that were not averaged differ by some 1e-3.
+    """
     size = (
         "--steps",
         "12",
@@ -263,7 +268,7 @@ def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
         assert done.returncode == 0, done.stderr
     for name, tensors in weights(tmp_path / "one").items():
         for key, value in tensors.items():
-            np.testing.assert_allclose(value, weights(tmp_path / "two")[name][key], atol=2e-6, err_msg=f"{name} {key}")
+            np.testing.assert_allclose(value, weights(tmp_path / "two")[name][key], atol=2e-5, err_msg=f"{name} {key}")
     assert json.loads((tmp_path / "two" / "config.json").read_text())["steps"] == 12
 
 
@@ -276,3 +281,15 @@ def test_the_precision_is_measured_where_it_is_not_named():
     seconds = precision._step_seconds(training.CPU, small(PERCEPTRON), 0)
     assert set(seconds) == {"fp32", "bf16"} and min(seconds.values()) > 0
     assert precision.choose("bf16", training.CPU, PERCEPTRON, 0) == "bf16"
+
+
+def test_dropout_zeroes_its_share_and_keeps_the_mean():
+    images = torch.ones(32, 64, 14, 13).to(memory_format=torch.channels_last).requires_grad_()
+    torch.manual_seed(0)
+    dropped = Dropout(0.3)(images)
+    assert abs((dropped == 0).float().mean().item() - 0.3) < 0.003
+    assert abs(dropped.mean().item() - 1) < 0.005
+    assert dropped.detach().unique().tolist() == [0.0, pytest.approx(1 / 0.7)]
+    dropped.sum().backward()
+    assert torch.equal(images.grad, dropped.detach())
+    assert torch.equal(Dropout(0.3).eval()(images), images)

@@ -91,6 +91,28 @@ def normal_init(module: nn.Module) -> None:
             nn.init.zeros_(part.bias)
 
 
+class Dropout(nn.Module):
+    """Zero each number with probability `p` while training and scale the others by 1 / (1 - p) (arXiv:1207.0580).
+
+    As nn.Dropout, but on a CPU the mask takes 16 random bits a number; there nn.Dropout draws a float for each, which
+    is a fifth of a small DCGAN's step.
+    """
+
+    def __init__(self, p: float):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or not self.p or x.device.type != "cpu":
+            return nn.functional.dropout(x, self.p, self.training)
+        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+        kept = bits[: x.numel()] >= round(self.p * 2**16) - 2**15
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.p)).as_strided(x.shape, x.stride())
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
 def with_classes(z: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
     """The class weights beside the latent: (N, latent_size + classes)."""
     return z if classes is None else torch.cat([z, classes.to(z.dtype)], 1)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Verdict, doublings, normal_init, with_class_planes, with_classes
+from gan_demo.networks import Dropout, Verdict, doublings, normal_init, with_class_planes, with_classes
 from gan_demo.recipes import Recipe
 
 
@@ -39,7 +39,7 @@ class Discriminator(nn.Module):
         for before, after in pairwise(widths):  # 64 x 16 x 16, 128 x 8 x 8, 256 x 4 x 4
             blocks += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.LeakyReLU(0.2)]
-        blocks += [nn.Dropout(recipe.discriminator_dropout)] if recipe.discriminator_dropout else []
+        blocks += [Dropout(recipe.discriminator_dropout)] if recipe.discriminator_dropout else []
         end = size // 2 ** len(widths)
         self.layers = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(widths[-1] * end * end, 1))
         normal_init(self)

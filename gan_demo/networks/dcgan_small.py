@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import Verdict, normal_init, with_class_planes, with_classes
+from gan_demo.networks import Dropout, Verdict, normal_init, with_class_planes, with_classes
 from gan_demo.recipes import Recipe
 
 
@@ -50,10 +50,10 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(recipe.channels + classes, a, 5, 2, 2),  # 64 x 14 x 14
             nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Conv2d(a, b, 5, 2, 2),  # 128 x 7 x 7
             nn.LeakyReLU(0.2),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Flatten(),
             nn.Linear(b * end * end, 1),
         )

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Verdict, with_classes
+from gan_demo.networks import Dropout, Verdict, with_classes
 from gan_demo.recipes import Recipe
 
 
@@ -14,7 +14,7 @@ def hidden(sizes: tuple[int, ...], dropout: float) -> list[nn.Module]:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
-        layers += [nn.Dropout(dropout)] if dropout else []
+        layers += [Dropout(dropout)] if dropout else []
     return layers
 
 
