@@ -233,8 +233,9 @@ def test_soft_labels_are_drawn_from_their_range(mnist, tmp_path):
 def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
     """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding.
 
-    Adam divides by the gradient's own size, so rounding shows where a gradient is nearly 0: up to 4e-6 was seen, by
-    machine. Twelve steps of gradients that were not averaged differ by some 1e-3.
+    Adam divides by a gradient's own size and a leaky ReLU has two slopes, so here and there a unit turns a rounding
+    into a part of a step: 3 in 10,000 weights were off by more than 2e-6, none by more than 5e-5. Gradients that were
+    not averaged would part nearly all weights by some 1e-3 in twelve steps.
     """
     size = (
         "--steps",
@@ -268,7 +269,8 @@ def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
         assert done.returncode == 0, done.stderr
     for name, tensors in weights(tmp_path / "one").items():
         for key, value in tensors.items():
-            np.testing.assert_allclose(value, weights(tmp_path / "two")[name][key], atol=2e-5, err_msg=f"{name} {key}")
+            apart = np.abs(value - weights(tmp_path / "two")[name][key])
+            assert np.quantile(apart, 0.99) < 2e-6 and apart.max() < PERCEPTRON.learning_rates[0], f"{name} {key}"
     assert json.loads((tmp_path / "two" / "config.json").read_text())["steps"] == 12
 
 
