@@ -88,8 +88,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--push-every-snapshot", action="store_true", help="push each snapshot too, in the background while training")
     add("--private", action="store_true", help="make the repository private, where there is none yet")
     add("--fit-judge", metavar="DATASET", help="train the judge of mnist, fashion-mnist or cifar10 instead")
+    add(
+        "--reproduce",
+        type=Path,
+        nargs="?",
+        const=Path(__file__).parent / "checkpoints",
+        metavar="DIR",
+        help="say how each run of a folder was made: command, seed, machine, time; the shipped ones by default",
+    )
     options = parser.parse_args(arguments)
-    if not (options.recipe or options.list or options.fit_judge):
+    if not (options.recipe or options.list or options.fit_judge or options.reproduce):
         parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}")
     if (options.push_every_snapshot or options.private) and not options.push_to_hub:
         parser.error("--push-every-snapshot and --private need --push-to-hub USER/NAME")
@@ -103,6 +111,10 @@ def main(arguments: list[str] | None = None) -> int:
             from gan_demo import job
 
             job.show_recipes()
+        elif options.reproduce:
+            from gan_demo import reproduce
+
+            reproduce.show(options.reproduce)
         elif options.fit_judge:
             from gan_demo import judge
 

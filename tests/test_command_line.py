@@ -7,6 +7,7 @@ import pytest
 from conftest import DATA, ROOT
 
 from gan_demo import recipes
+from gan_demo.run import Run
 
 QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
 
@@ -40,6 +41,7 @@ def test_the_list_shows_every_recipe_with_its_facts():
         (["dcgan-mnist", "--out", "{tmp}/x", "--resume", *QUICK], ["no run folder"]),
         (["dcgan-anime", "--out", "{tmp}/x", "--image-size", "60", *QUICK], ["60 pixels", "--image-size"]),
         (["dcgan-anime", "--out", "{tmp}/x", "--data", "{tmp}"], ["Anime faces is not in", "--data"]),
+        (["--reproduce", "{tmp}"], ["no run folder", "checkpoints"]),
         (["--fit-judge", "faces"], ["faces", "mnist"]),
     ],
 )
@@ -80,3 +82,27 @@ def test_a_persons_own_pictures_train(tmp_path):
 
     player = open_run(tmp_path / "run")
     assert player.classes == ["dark", "light"] and player.image_shape == (16, 16, 3)
+
+
+def test_the_command_that_reproduce_names_makes_the_same_run_again(tmp_path):
+    first, again = tmp_path / "runs" / "first", tmp_path / "again"
+    arguments = ["mlp-mnist", "--out", str(first), *QUICK, "--batch-size", "8", "--snapshots", "3", "--seed", "5"]
+    assert train(*arguments).returncode == 0
+    said = train("--reproduce", str(tmp_path / "runs"))
+    assert said.returncode == 0 and "recipe has changed" not in said.stdout, said
+    name, line, where = (line.strip() for line in said.stdout.splitlines())
+    assert name == "first" and "--seed 5" in line and "--batch-size 8" in line and "cpu" in where
+    line = line.replace("python train.py", f"{sys.executable} {ROOT / 'train.py'}")
+    line += f" --out {again} --data {DATA} --no-evaluate"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    digests = [[one.sha256 for one in Run(folder).snapshots] for folder in (first, again)]
+    assert digests[0] == digests[1] and len(digests[0]) == 3
+
+
+def test_the_shipped_runs_name_their_command():
+    folders = sorted((ROOT / "checkpoints").iterdir())
+    lines = train("--reproduce").stdout.splitlines()
+    at = [lines.index(folder.name) for folder in folders]
+    for folder, index in zip(folders, at, strict=True):
+        assert f"python train.py {Run(folder).config.recipe} " in lines[index + 1]

@@ -1,0 +1,74 @@
+"""How each run came to be: the command that makes it again, and where and how long that took."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from gan_demo.errors import GanDemoError
+from gan_demo.machine import duration
+from gan_demo.recipes import HYPERPARAMETERS, RECIPES
+from gan_demo.run import Run
+from gan_demo.training import schedule
+
+FLAGS = {"image_size": "--image-size", "batch_size": "--batch-size", "discriminator_steps": "--k", "ema": "--ema"}
+SNAPSHOTS = 512  # as many as are looked for
+
+
+def show(folder: Path) -> None:
+    """Print, for each run in a folder of run folders, what command(), machine and time it had.
+
+    Raises GanDemoError where there is none.
+    """
+    runs = [Run(path.parent) for path in sorted(folder.glob("*/config.json"))]
+    if not runs:
+        raise GanDemoError(f"{folder} holds no run folder: name a folder of runs, such as checkpoints")
+    for run in runs:
+        config = run.config
+        versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
+        done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
+        print(f"{run.path.name}\n  {command(run)}")
+        print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
+        if other := changed(run):
+            print(f"  the recipe has changed since: {other}")
+
+
+def command(run: Run) -> str:
+    """The train.py command that makes the run again: on the same machine bit for bit."""
+    config, recipe = run.config, RECIPES.get(run.config.recipe)
+    ran = config.as_recipe()
+    threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split
+    words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
+    words += ["python", "train.py", config.recipe, "--steps", str(config.length)]
+    words += ["--snapshots", str(_snapshots(run)), "--seed", str(config.seed)]
+    words += ["--device", config.device.split(",")[0] if config.device.startswith(("cpu", "mps")) else "cuda"]
+    words += ["--precision", config.precision]
+    for name, flag in FLAGS.items():
+        if recipe is None or getattr(ran, name) != getattr(recipe, name):
+            words += [flag, str(getattr(ran, name))]
+    if recipe is not None and config.dataset != recipe.dataset:
+        words += ["--data", "PICTURES"]
+    return shlex.join(words)
+
+
+def changed(run: Run) -> str:
+    """What of the recipe the command cannot bring back, as "name was value", or nothing."""
+    recipe = RECIPES.get(run.config.recipe)
+    if recipe is None:
+        return "it is gone"
+    ran = run.config.as_recipe()
+    as_commanded = replace(recipe, **{name: getattr(ran, name) for name in FLAGS})
+    return ", ".join(
+        f"{name} was {getattr(ran, name)}"
+        for name in HYPERPARAMETERS
+        if name != "epochs" and getattr(ran, name) != getattr(as_commanded, name)
+    )
+
+
+def _snapshots(run: Run) -> int:
+    """The --snapshots that plans the steps the run has; a stop adds one of its own."""
+    planned = [step for step in run.steps if step != run.config.steps or step == run.config.length]
+    for count in range(2, SNAPSHOTS):
+        if [step for step in schedule(run.config.length, count) if step <= run.config.steps] in (planned, run.steps):
+            return count
+    return len(run.steps)
