@@ -1,0 +1,54 @@
+"""`python -m gan_demo.benchmark [SECTION ...] [--runs SOURCE] [--data PATH] [--json FILE]`."""
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gan_demo.benchmark.machine import facts, load
+from gan_demo.benchmark.report import Options, print_table
+from gan_demo.errors import GanDemoError
+
+ROOT = Path(__file__).parent.parent.parent
+SECTIONS = {
+    "page": "scrubbing, and a new seed's film, near and far from the server",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m gan_demo.benchmark",
+        description="Measure what a person waits for.",
+        epilog="sections: " + "; ".join(f"{name}: {what}" for name, what in SECTIONS.items()),
+    )
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure (default: everything)")
+    parser.add_argument("--runs", default=str(ROOT / "checkpoints"), help="the runs to measure with")
+    parser.add_argument("--data", default=str(ROOT / "data"), help="the data sets to train on, as for train.py")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    chosen = parser.parse_args()
+    names = chosen.sections or list(SECTIONS)
+    if unknown := [name for name in names if name not in SECTIONS]:
+        print(f"benchmark: no section is called {unknown[0]!r}: choose from {', '.join(SECTIONS)}", file=sys.stderr)
+        return 2
+    machine = facts()
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    report: dict[str, Any] = {"machine": machine, "sections": {}}
+    for name in names:
+        before = load()
+        try:
+            rows = import_module(f"gan_demo.benchmark.{name}").measure(Options(chosen.runs, chosen.data))
+        except GanDemoError as error:
+            print(f"benchmark: {error}", file=sys.stderr)
+            return 2
+        print(f"\n{name} (load {before} before, {load()} after)\n")
+        print_table(rows)
+        report["sections"][name] = {"load": [before, load()], "figures": {row.name: row.facts() for row in rows}}
+        if chosen.json:
+            chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what decides how fast a core multiplies
+
+
+def facts() -> dict[str, str]:
+    """The machine and the libraries, in words."""
+    told = _cpuinfo()
+    return {
+        "CPU": told.get("model name", platform.processor() or platform.machine()),
+        "cores": str(os.cpu_count()),
+        "flags": " ".join(flag for flag in FLAGS if flag in told.get("flags", "").split()) or "-",
+        "RAM": _memory(),
+        "GPU": _gpu(),
+        "system": f"{platform.system()} {platform.release()}",
+        "Python": platform.python_version(),
+        **{name: _version(name) for name in ("torch", "gradio", "pillow")},
+    }
+
+
+def load() -> str:
+    """How many processes wanted a core over the last minute."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first core's lines of /proc/cpuinfo; nothing where there is no such file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return "unknown"
+    return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"
+
+
+def _gpu() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
