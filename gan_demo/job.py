@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import torch
 from gan_demo import card, data, machine, recipes, training
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.lock import only_one
 from gan_demo.machine import duration
 from gan_demo.networks import build
 from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
-from gan_demo.run import Run
+from gan_demo.run import Run, kept
 
 
 def show_recipes() -> None:
@@ -59,7 +61,12 @@ def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
     options.out = options.out or Path("runs") / str(options.recipe)
-    recipe, run_seed, precision = settle(options)
+    settled = settle(options)
+    with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
+        _train(options, *settled)
+
+
+def _train(options: argparse.Namespace, recipe: recipes.Recipe, run_seed: int, precision: str) -> None:
     device = machine.choose_device(options.device)
     if not options.resume and (options.out / "config.json").exists():
         raise GanDemoError(
@@ -69,7 +76,7 @@ def train(options: argparse.Namespace) -> None:
     if options.push_to_hub:
         publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
         if options.resume and (metrics := _finished(options, recipe)) is not None:
-            if os.environ.get("RANK", "0") == "0":  # of torchrun's processes
+            if os.environ.get("RANK", "0") == "0":
                 card.write(Run(options.out), metrics)
                 print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
             return
@@ -93,7 +100,8 @@ def train(options: argparse.Namespace) -> None:
     try:
         trainer.fit()
         if trainer.world.first:
-            finish(trainer, options, images, publisher)
+            with kept(options.out):
+                finish(trainer, options, images, publisher)
     finally:
         trainer.world.leave()
 

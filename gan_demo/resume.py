@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gan_demo.errors import GanDemoError
-from gan_demo.run import Run, write_file
+from gan_demo.run import Run, kept, write_file
 
 if TYPE_CHECKING:
     from gan_demo.training import Trainer
@@ -55,7 +55,8 @@ def read(trainer: "Trainer", run: Run) -> None:
             f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
         ) from None
     if trainer.world.first:
-        run.rewind(trainer.step, trainer.unscheduled)
+        with kept(run.path):
+            run.rewind(trainer.step, trainer.unscheduled)
 
 
 def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:

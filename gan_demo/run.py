@@ -6,13 +6,15 @@ process killed at any moment leaves a folder that opens.
 
 import csv
 import dataclasses
+import errno
 import hashlib
 import io
 import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -179,6 +181,25 @@ def _json(data: Any) -> str:
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
+@contextmanager
+def kept(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses while a run trains into one line: GanDemoError says what is left, and what next."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise GanDemoError(
+                f"the disk is full: {path} is intact up to its last save; free some space, go on with --resume"
+            ) from None
+        if not (path / "config.json").exists():
+            raise GanDemoError(
+                f"{path} is gone: it was removed or renamed while it was trained; put it back and go on with --resume"
+            ) from None
+        raise GanDemoError(
+            f"{path} cannot be written ({error.strerror}): it is intact up to its last save; go on with --resume"
+        ) from None
+
+
 class Run:
     """A run folder on the disk. Reading is lazy: `Run(path)` reads config.json and the index of snapshots alone."""
 
@@ -209,6 +230,10 @@ class Run:
         return run
 
     # -- config and index
+
+    def check_there(self) -> None:
+        """Raise FileNotFoundError where the folder was removed meanwhile: writing would make an empty one anew."""
+        (self.path / "config.json").stat()
 
     def write_config(self, config: Config) -> None:
         self.config = config

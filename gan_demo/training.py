@@ -1,6 +1,5 @@
 """The training loop: steps, log lines, snapshots, a run folder that grows, and an exact resume."""
 
-import errno
 import platform
 import signal
 import time
@@ -24,7 +23,7 @@ from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
 from gan_demo.recipes import HYPERPARAMETERS, Recipe
-from gan_demo.run import Config, Run
+from gan_demo.run import Config, Run, kept
 from gan_demo.weights import Weights, quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
@@ -124,7 +123,8 @@ class Trainer:
         )
         if self.world.first:
             run = Run.create(options.out, config)
-            run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
+            with kept(options.out):
+                run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
         self.world.gather(None)  # the others wait until it is there
         return Run(options.out) if not self.world.first else run
 
@@ -165,33 +165,26 @@ class Trainer:
     def fit(self) -> None:
         """Train to the end, or until SIGINT or SIGTERM; either way all that was done is on the disk afterwards.
 
-        Raises GanDemoError where a loss is no longer finite or the disk is full; the folder then opens at its last
+        Raises GanDemoError where a loss is no longer finite or the folder cannot be written; it then opens at its last
         good snapshot.
         """
         self._session = self._logged = self._saved = time.monotonic()
         self._before = self.seconds
-        try:
-            with self._signals(), self._bar() as bar:
-                if self.step == 0 and not self.run.snapshots:
+        with kept(self.run.path), self._signals(), self._bar() as bar:
+            if self.step == 0 and not self.run.snapshots:
+                self._save(snapshot=True)
+            while self.step < self.options.length and not self._stopping():
+                self.train_step()
+                bar.update()
+                if self.step % self.log_every == 0 or self.step == self.options.length:
+                    self._log(bar)
+                if self.step in self.schedule:
                     self._save(snapshot=True)
-                while self.step < self.options.length and not self._stopping():
-                    self.train_step()
-                    bar.update()
-                    if self.step % self.log_every == 0 or self.step == self.options.length:
-                        self._log(bar)
-                    if self.step in self.schedule:
-                        self._save(snapshot=True)
-                    elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
-                        self._save(snapshot=False)
-                if self.stopped_by:
-                    self.unscheduled = self.step if self.step not in self.run.steps else None
-                    self._save(snapshot=True)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise GanDemoError(
-                f"the disk is full: {self.run.path} is intact up to its last save; free some space, go on with --resume"
-            ) from None
+                elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
+                    self._save(snapshot=False)
+            if self.stopped_by:
+                self.unscheduled = self.step if self.step not in self.run.steps else None
+                self._save(snapshot=True)
 
     def _stopping(self) -> bool:
         if self.world.size == 1:
@@ -243,6 +236,7 @@ class Trainer:
         speed = images / max(now - self._logged, 1e-9)
         self._logged = now
         if self.world.first:
+            self.run.check_there()
             self.run.append_history({"step": self.step, **means, "images_per_second": speed})
         losses = {"D": means["d_real"] + means["d_fake"], "G": means["g"]}
         bar.set_postfix({**losses, "img/s": f"{speed:,.0f}"}, refresh=False)
@@ -263,6 +257,7 @@ class Trainer:
         self.seconds = self._before + time.monotonic() - self._session
         random_states = self.world.gather(resume.random_states(self.device))
         if self.world.first:
+            self.run.check_there()
             if snapshot:
                 self._write_snapshot()
             resume.write(self, random_states)

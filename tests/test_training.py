@@ -198,6 +198,38 @@ def test_a_full_disk_stops_with_one_clear_line_and_an_intact_folder(mnist, tmp_p
     assert Run(tmp_path / "run").steps[-1] == 30
 
 
+def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_path):
+    process = start(tmp_path / "run", "--steps", "9000")
+    wait_for((tmp_path / "run" / "history.csv").exists)
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in output, output
+    assert f"{tmp_path / 'run'} is gone: it was removed or renamed while it was trained" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(tmp_path):
+    first = start(tmp_path / "run", "--steps", "9000")
+    wait_for((tmp_path / "run" / "state" / "state.pt").exists)
+    before = Run(tmp_path / "run").config
+    for more in ([], ["--resume"]):
+        second = subprocess.run(
+            command(tmp_path / "run", *more), env=environment(), capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2 and len(second.stderr.strip().splitlines()) == 1, second.stderr
+        assert f"is being trained by process {first.pid} on " in second.stderr
+    assert Run(tmp_path / "run").config == before
+    first.kill()
+    first.communicate()
+    assert (tmp_path / "run" / "state" / "lock").exists()  # and locks nothing any more
+    third = start(tmp_path / "run", "--resume", "--steps", "9000")
+    wait_for(lambda: Run(tmp_path / "run").read_history())
+    third.send_signal(signal.SIGTERM)
+    output, _ = third.communicate(timeout=60)
+    assert third.returncode == 0, output
+    assert not (tmp_path / "run" / "state" / "lock").exists()
+
+
 def test_snapshots_are_many_early_and_always_hold_the_first_and_the_last_step():
     steps = training.schedule(187_500, 32)
     gaps = np.diff(steps)
