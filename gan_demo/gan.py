@@ -52,6 +52,13 @@ class GAN:
         self.average.update(self.steps)
         return terms
 
+    def steer(self, recipe: Recipe) -> None:
+        """Go on with another recipe's learning rates and k; the networks stay."""
+        self.recipe = recipe
+        for adam, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
+            for group in adam.param_groups:
+                group["lr"] = rate
+
     def train_discriminator(self, real: torch.Tensor, classes: torch.Tensor) -> Terms:
         """One update towards telling real images (N, C, H, W) with class indices (N,) from fakes of the same count."""
         z, fake_classes = self.latents(len(real))

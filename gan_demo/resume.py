@@ -22,6 +22,7 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
     """
     state = {
         "step": trainer.step,
+        "batches": trainer.batches,
         "seconds": trainer.seconds,
         **{name: getattr(trainer.gan, name).state_dict() for name in MODULES},
         "average": trainer.gan.average.module.state_dict(),
@@ -64,6 +65,7 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
         getattr(trainer.gan, name).load_state_dict(state[name])
     trainer.gan.average.module.load_state_dict(state["average"])
     trainer.step = trainer.gan.steps = state["step"]
+    trainer.batches = state.get("batches", trainer.step * trainer.recipe.discriminator_steps)
     trainer.seconds, trainer.summed = state["seconds"], state["summed"]
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
     trainer.unscheduled = state["unscheduled"]

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from gan_demo import film, latents, resume
+from gan_demo import control, film, latents, resume
 from gan_demo.data import Images
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
@@ -72,12 +72,15 @@ class Trainer:
 
         Raises GanDemoError where the folder holds another run, none to resume, or cannot be written.
         """
+        self.control = control.Follower(options.out)
+        recipe = self.control.now.fitted(recipe) if self.control.now else recipe
         self.recipe, self.images, self.options = recipe, images, options
         self.device = options.device
         self.world = World(self.device)
         self.world.check_batch(recipe.batch_size)
         self.classes = images.classes if recipe.conditional else []
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
+        self.batches = 0  # of real images, taken so far
         self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
         self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
         self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
@@ -86,6 +89,7 @@ class Trainer:
         self.bad_step = torch.full((), -1, device=self.device)
         self._load_data()
         self.run = self._open_folder()
+        self.gan.steer(self.recipe)
         self.schedule = set(schedule(options.length, options.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
 
@@ -141,9 +145,9 @@ class Trainer:
 
     def train_step(self) -> None:
         """One step of the networks on as many real batches as the discriminator has updates."""
-        first = self.step * self.recipe.discriminator_steps
-        terms = self.gan.step([self._real_batch(first + k) for k in range(self.recipe.discriminator_steps)])
-        self.step += 1
+        k = self.recipe.discriminator_steps
+        terms = self.gan.step([self._real_batch(self.batches + i) for i in range(k)])
+        self.step, self.batches = self.step + 1, self.batches + k
         self._sum(terms)
 
     def _real_batch(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -182,8 +186,8 @@ class Trainer:
                     self._save(snapshot=True)
                 elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
                     self._save(snapshot=False)
-            if self.stopped_by:
-                self.unscheduled = self.step if self.step not in self.run.steps else None
+            if self.stopped_by or self.step not in self.run.steps:  # or resumed where it was stopped, and that is the end
+                self.unscheduled = self.step if self.stopped_by and self.step not in self.run.steps else None
                 self._save(snapshot=True)
 
     def _stopping(self) -> bool:
@@ -237,9 +241,29 @@ class Trainer:
         self._logged = now
         if self.world.first:
             self.run.check_there()
-            self.run.append_history({"step": self.step, **means, "images_per_second": speed})
+            steered = self.control.now.columns() if self.control.now else {}
+            self.run.append_history({"step": self.step, **means, "images_per_second": speed, **steered})
         losses = {"D": means["d_real"] + means["d_fake"], "G": means["g"]}
         bar.set_postfix({**losses, "img/s": f"{speed:,.0f}"}, refresh=False)
+        if self.world.size == 1:
+            self._obey()
+
+    def _obey(self) -> None:
+        """Go on as state/control.json asks: wait out a pause, take its learning rates and k, stop at its time."""
+        self.control.news()
+        if self.control.paused:
+            self._save(snapshot=False)
+            start = time.monotonic()
+            if not self.control.wait(lambda: bool(self.stopped_by)):
+                self.stopped_by = "a pause that nobody ended"
+            gone = time.monotonic() - start
+            self._session, self._logged, self._saved = self._session + gone, self._logged + gone, self._saved + gone
+        if (now := self.control.now) is None:
+            return
+        self.recipe = now.fitted(self.recipe)
+        self.gan.steer(self.recipe)
+        if self._before + time.monotonic() - self._session > now.seconds:
+            self.stopped_by = self.stopped_by or "its limit of time"
 
     def _check_finite(self) -> None:
         bad = int(self.bad_step)
@@ -268,12 +292,18 @@ class Trainer:
     def _write_snapshot(self) -> None:
         self.gan.average.calibrate(*self._calibration())
         averaged, axes = weights_of(self.gan.average.module), output_axes(self.gan.average.module)
-        batches = self.step * self.recipe.discriminator_steps
-        images, epoch = batches * self.recipe.batch_size, batches / batches_per_epoch(len(self.pixels), self.recipe)
+        images = self.batches * self.recipe.batch_size
+        epoch = self.batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
         self.run.write_model(averaged, weights_of(self.gan.discriminator), self.step)
-        config = replace(self.run.config, steps=self.step, length=self.options.length, seconds=round(self.seconds, 2))
+        config = replace(
+            self.run.config,
+            steps=self.step,
+            length=self.options.length,
+            seconds=round(self.seconds, 2),
+            hyperparameters={name: getattr(self.recipe, name) for name in HYPERPARAMETERS},
+        )
         self.run.write_config(config)
 
     @torch.no_grad()

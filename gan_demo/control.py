@@ -1,0 +1,108 @@
+"""state/control.json: how whoever shows a training steers it, while it runs.
+
+Where the file is there when a training starts, the trainer reads it then and at every log line. What was turned stands
+in each row of that run's history.csv, and as it was last in its config.json. The file itself is never pushed.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import Range, Recipe
+
+NAME = "state/control.json"
+MAX_RATE, MAX_K = 0.1, 100
+PAUSE_SECONDS = 600  # after which a pause ends the training, its state saved: nobody may come back to it
+
+
+@dataclass(frozen=True)
+class Control:
+    """What can be turned. GanDemoError where a value will not do."""
+
+    learning_rates: Range  # generator, discriminator
+    discriminator_steps: int  # k
+    paused: bool = False
+    seconds: float = math.inf  # of training, pauses left out, after which it stops as if it were interrupted
+
+    def __post_init__(self) -> None:
+        if len(self.learning_rates) != 2 or not all(_number(rate, 0, MAX_RATE) for rate in self.learning_rates):
+            raise GanDemoError(f"learning rates {_short(self.learning_rates)} will not do: give 0 to {MAX_RATE:g}")
+        if not _number(self.discriminator_steps, 1, MAX_K) or not isinstance(self.discriminator_steps, int):
+            k = _short(self.discriminator_steps)
+            raise GanDemoError(f"k {k} will not do: give a whole number from 1 to {MAX_K}")
+        if not isinstance(self.paused, bool) or not _number(self.seconds, 0, math.inf):
+            raise GanDemoError(f"paused {_short(self.paused)}, seconds {_short(self.seconds)} will not do")
+
+    def fitted(self, recipe: Recipe) -> Recipe:
+        """The recipe with these learning rates and this k."""
+        return replace(recipe, learning_rates=self.learning_rates, discriminator_steps=self.discriminator_steps)
+
+    def columns(self) -> dict[str, float]:
+        """What a row of history.csv says of it."""
+        generator, discriminator = self.learning_rates
+        return {"generator_rate": generator, "discriminator_rate": discriminator, "k": self.discriminator_steps}
+
+    def write(self, folder: Path) -> None:
+        """Write it into a run's folder; the trainer sees the old one or this, never a part."""
+        path = folder / NAME
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        aside.write_text(json.dumps(asdict(self)))
+        os.replace(aside, path)
+
+
+def read(folder: Path) -> Control | None:
+    """The control of a run's folder; None where there is none, or it cannot be read."""
+    try:
+        given = json.loads((folder / NAME).read_bytes())
+        return Control(**{**given, "learning_rates": tuple(given["learning_rates"])})
+    except (OSError, ValueError, KeyError, TypeError):  # GanDemoError is a ValueError
+        return None
+
+
+class Follower:
+    """Reads a folder's control again where its file has changed. `now` is the last good one, None where none was."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._seen: object = None
+        self.now: Control | None = None
+        self.news()
+
+    def news(self) -> bool:
+        """Whether there is another control than at the last call."""
+        try:
+            found = (self._folder / NAME).stat()
+        except OSError:
+            return False
+        seen = found.st_mtime_ns, found.st_ino
+        if seen == self._seen:
+            return False
+        self._seen, before = seen, self.now
+        self.now = read(self._folder) or before
+        return self.now != before
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.now and self.now.paused)
+
+    def wait(self, stopping: Callable[[], bool]) -> bool:
+        """Sleep while it is paused; False where nobody ended the pause in PAUSE_SECONDS."""
+        give_up = time.monotonic() + PAUSE_SECONDS
+        while self.paused and not stopping() and time.monotonic() < give_up:
+            time.sleep(0.1)
+            self.news()
+        return time.monotonic() < give_up
+
+
+def _number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _short(value: object) -> str:
+    return repr(value)[:40]
