@@ -1,6 +1,7 @@
 """The film in a real browser: scrubbing, dragging, and a new seed, near and far from the server."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from gan_demo.benchmark.report import Figure, Options, Row, percentile
@@ -48,15 +49,14 @@ NEW_SEED = """(seed) => new Promise((done) => {
 })"""
 
 
-def measure(options: Options) -> list[Row]:
-    rows: list[Row] = []
+def measure(options: Options) -> Iterator[Row]:
     with serving("app.py", "--runs", options.runs) as app, visiting() as page:
         app.wait()
         app.get(app.film_url(app.keys()[0]) + "424242")  # torch is there
         start = time.perf_counter()
         page.goto(app.url)
         page.wait_for_selector("#film .film[data-shown]")
-        rows.append(Figure("address to film on screen", [time.perf_counter() - start], "s"))
+        yield Figure("address to film on screen", [time.perf_counter() - start], "s")
         page.wait_for_load_state("networkidle")
         distance = Distance(page)
         for place, latency, budget in (("local", 0, "250 ms"), (f"{ROUND_TRIP} ms away", ROUND_TRIP, "450 ms")):
@@ -64,13 +64,10 @@ def measure(options: Options) -> list[Row]:
             seeds = [page.evaluate(NEW_SEED, 1000 * (latency + 1) + 17 * i) for i in range(SEEDS)]
             scrubs = drag(page)
             frames = page.evaluate(DRAG, 2000)
-            rows += [
-                Figure(f"new seed to film on screen, {place}", seeds, "ms", budget),
-                Figure(f"scrub to painted, {place}", scrubs, "ms"),
-                Figure(f"scrub to painted, p95, {place}", [percentile(scrubs, 95)], "ms", "16.7 ms"),
-                Figure(f"pictures while dragging, {place}", [frames], "/s", "60 /s"),
-            ]
-    return rows
+            yield Figure(f"new seed to film on screen, {place}", seeds, "ms", budget)
+            yield Figure(f"scrub to painted, {place}", scrubs, "ms")
+            yield Figure(f"scrub to painted, p95, {place}", [percentile(scrubs, 95)], "ms", "16.7 ms")
+            yield Figure(f"pictures while dragging, {place}", [frames], "/s", "60 /s")
 
 
 def drag(page: Any) -> list[float]:

@@ -10,7 +10,6 @@ class Options(NamedTuple):
     """What a section measures with."""
 
     runs: str  # a run folder, or a folder of them
-    data: str  # the data sets, as for train.py
 
 
 class Row(Protocol):
