@@ -186,7 +186,7 @@ class Trainer:
                     self._save(snapshot=True)
                 elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
                     self._save(snapshot=False)
-            if self.stopped_by or self.step not in self.run.steps:  # or resumed where it was stopped, and that is the end
+            if self.stopped_by or self.step not in self.run.steps:  # or that is the end now
                 self.unscheduled = self.step if self.stopped_by and self.step not in self.run.steps else None
                 self._save(snapshot=True)
 

@@ -1,16 +1,24 @@
 """What a speaker would lose: a training that starts on a button, obeys while it runs, and ends without a loss."""
 
-from conftest import fit, small
+import os
+import signal
+import time
+from collections.abc import Callable
 
-from gan_demo import control, recipes, training
+import pytest
+from conftest import DATA, fit, small
+
+from gan_demo import control, live, recipes, training
 from gan_demo.control import Control
+from gan_demo.errors import GanDemoError
+from gan_demo.live import Live, Wish
 from gan_demo.run import Run
 
 PERCEPTRON = recipes.get("mlp-mnist")
 
 
 def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp_path, monkeypatch):
-    """From step 6 on three discriminator steps and other rates: in the optimisers, the data taken, history and config."""
+    """From step 6 on k is 3 and the rates are others: in the optimisers, the data taken, history and config."""
     step = training.Trainer.train_step
     turned = Control((1e-3, 5e-5), 3)
 
@@ -64,3 +72,92 @@ def test_a_run_that_ends_where_it_was_stopped_keeps_its_last_snapshot(mnist, tmp
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=7, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
     assert (run.steps[-1], run.config.steps, run.config.length) == (7, 7, 7)
+
+
+# ---------------------------------------------------------------- a process of its own
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """A place to train at, whose training ends with the test."""
+    made = Live(tmp_path / "runs", DATA)
+    yield made
+    made.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    give_up = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < give_up, true
+        time.sleep(0.1)
+
+
+def rows(stage: Live) -> list[dict[str, float]]:
+    try:
+        return Run(stage.job.path).read_history()
+    except GanDemoError:  # not there yet
+        return []
+
+
+def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monkeypatch):
+    stage.start(Wish("mlp-mnist", 30_000))
+    until(lambda: rows(stage))
+    assert os.getpriority(os.PRIO_PROCESS, stage.job.process.pid) == os.getpriority(os.PRIO_PROCESS, 0) + live.NICENESS
+    with pytest.raises(GanDemoError, match="at work here already"):
+        stage.start(Wish("mlp-mnist"))
+    stage.turn((1e-4, 3e-4), 2)
+    until(lambda: rows(stage)[-1]["k"] == 2)
+    stage.pause()
+    until(lambda: (stage.job.path / "state" / "state.pt").stat().st_mtime_ns > control_written(stage))
+    before, seconds = rows(stage), stage.seconds()
+    time.sleep(1)
+    assert (rows(stage), stage.seconds()) == (before, seconds)
+    stage.go_on()
+    until(lambda: len(rows(stage)) > len(before))
+    stage.stop()
+    until(lambda: not stage.running)
+    kind, sentence = stage.job.ended
+    stopped = Run(stage.job.path)
+    assert kind == "stopped"
+    assert sentence == f"Stopped at step {stopped.config.steps:,} of 30,000; everything is saved."
+    assert stopped.read_json("film.json")["steps"] == stopped.steps
+    assert f"--resume --steps {stopped.config.steps} --push-to-hub USER/mlp-mnist" in stage.push_command()
+    stage.go_on()
+    until(lambda: rows(stage)[-1]["step"] > stopped.config.steps)
+    assert rows(stage)[-1]["k"] == 2
+    os.kill(stage.job.process.pid, signal.SIGKILL)
+    until(lambda: not stage.running)
+    assert stage.job.ended[0] == "failed"
+    assert "was killed (SIGKILL)" in stage.job.ended[1]
+
+
+def control_written(stage: Live) -> int:
+    return (stage.job.path / control.NAME).stat().st_mtime_ns
+
+
+def test_what_keeps_a_training_from_starting_is_one_sentence(tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there: no network
+    nowhere = Live(tmp_path / "runs", tmp_path / "empty")
+    nowhere.start(Wish("mlp-mnist"))
+    until(lambda: not nowhere.running)
+    kind, sentence = nowhere.job.ended
+    assert kind == "failed"
+    assert sentence.startswith("MNIST is not in empty and could not be downloaded (")
+    assert str(tmp_path) not in sentence
+    assert not nowhere.job.path.exists()
+    with pytest.raises(GanDemoError, match="Anime faces is not here and cannot be downloaded"):
+        nowhere.start(Wish("dcgan-anime"))
+    monkeypatch.setattr(live, "FREE_BYTES", 2**62)
+    with pytest.raises(GanDemoError, match="the disk has no room"):
+        nowhere.start(Wish("mlp-mnist"))
+    with pytest.raises(GanDemoError, match="k 101 will not do"):
+        nowhere.start(Wish("mlp-mnist", discriminator_steps=101))
+
+
+def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
+    brief = Live(tmp_path / "runs", DATA, limit=0.5)
+    brief.start(Wish("mlp-mnist", 30_000))
+    until(lambda: not brief.running)
+    assert brief.job.ended[0] == "stopped"
+    assert "Stopped at its limit of time at step" in brief.job.ended[1]

@@ -1,0 +1,300 @@
+"""A training before an audience: train.py as a process of its own, started, steered and ended from elsewhere.
+
+There is no second loop and no second format: what trains is the very command that a person would type, and all that is
+known of it comes from its run folder. It yields to whoever serves pages, and ends at a limit of time and with them.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from gan_demo import recipes
+from gan_demo.control import Control
+from gan_demo.data import DATASETS
+from gan_demo.errors import GanDemoError
+from gan_demo.recipes import Range
+from gan_demo.run import Run
+
+PROGRAM = Path(__file__).parent.parent / "train.py"
+LIMIT_SECONDS = 600  # of training, pauses left out
+SNAPSHOTS = 64
+NICENESS = 10
+FREE_BYTES = 10**9  # that stay free on the disk
+END_SECONDS = 20  # to save everything in, before the process is killed
+LOST_SECONDS = 120  # past its limit, after which a process that does not end by itself is ended
+LENGTHS = (300, 1000, 3000, 10_000, 30_000)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to train; None is the recipe's own."""
+
+    recipe: str
+    steps: int = LENGTHS[2]
+    pictures: Path | None = None  # a folder or zip of a person's own
+    learning_rates: Range | None = None  # generator, discriminator
+    discriminator_steps: int | None = None  # k
+    seed: int = 0
+
+
+@dataclass
+class Job:
+    """A training: its folder, its process, and how it is steered. `ended` is None while the process is there."""
+
+    wish: Wish
+    path: Path
+    control: Control
+    process: subprocess.Popen = field(init=False)
+    stopping: bool = False
+    ended: tuple[str, str] | None = None  # "done", "stopped" or "failed", and a sentence
+    log_start: int = 0  # where this process's words begin in the log
+    since: float = 0.0  # when the clock last began to run
+    before: float = 0.0  # seconds of training until then
+
+
+class Live:
+    """At most one training at a time, into folders below `out`. Every method may be called from any thread."""
+
+    def __init__(self, out: str | Path = "runs", data: str | Path = "data", limit: float = LIMIT_SECONDS):
+        """`data`: where the published data sets lie or will be downloaded to; `limit`: seconds that a training gets."""
+        self.out, self.data, self.limit = Path(out), Path(data), limit
+        self.job: Job | None = None
+        self._lock = threading.RLock()
+
+    # ---------------------------------------------------------------- what can be trained
+
+    def source(self, recipe: recipes.Recipe) -> str:
+        """Where the recipe's own data would come from: "there", "download", or "missing"."""
+        dataset = DATASETS[recipe.dataset]
+        pictures = dataset.torchvision is None or dataset.torchvision == "CIFAR10"
+        for folder in dataset.folders:
+            if (self.data / folder).is_dir():
+                return "there" if pictures or find_spec("torchvision") else "missing"
+        return "download" if dataset.torchvision and find_spec("torchvision") else "missing"
+
+    # ---------------------------------------------------------------- starting
+
+    def start(self, wish: Wish) -> Job:
+        """Start a training. GanDemoError where one is at work already, or this one cannot be."""
+        recipe = recipes.get(wish.recipe)
+        if wish.steps not in LENGTHS:
+            raise GanDemoError(
+                f"{str(wish.steps)[:20]} steps will not do: choose one of {', '.join(map(str, LENGTHS))}"
+            )
+        steered = Control(
+            wish.learning_rates or recipe.learning_rates,
+            wish.discriminator_steps or recipe.discriminator_steps,
+            seconds=self.limit,
+        )
+        if wish.pictures is None and self.source(recipe) == "missing":
+            title = DATASETS[recipe.dataset].title
+            raise GanDemoError(
+                f"{title} is not here and cannot be downloaded: choose another recipe, or your own pictures"
+            )
+        with self._lock:
+            if self.running:
+                raise GanDemoError("a training is at work here already: watch it, and start yours when it has ended")
+            job = Job(wish, self._free_folder(recipe.name), steered)
+            self._launch(job)
+            return job
+
+    def go_on(self) -> None:
+        """End a pause, or resume a training that was stopped or killed."""
+        with self._lock:
+            job = self._job()
+            if job.ended is None:
+                return self._steer(replace(job.control, paused=False))
+            if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
+                raise GanDemoError("there is nothing to go on with: start another training")
+            job.control = replace(job.control, paused=False, seconds=self.seconds() + self.limit)
+            job.stopping, job.ended = False, None
+            self._launch(job, "--resume")
+
+    def _launch(self, job: Job, *more: str) -> None:
+        try:
+            job.path.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(job.path).free < FREE_BYTES:
+                raise GanDemoError("the disk has no room for a training: free some space and start again")
+            job.control.write(job.path)
+            with open(job.path / "state" / "train.log", "ab") as log:
+                job.log_start = log.tell()
+                job.process = subprocess.Popen(
+                    [sys.executable, str(PROGRAM), *self.command(job), *more],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env={**os.environ, "OMP_NUM_THREADS": str(_cores()), "OMP_WAIT_POLICY": "passive"},
+                    start_new_session=True,  # Ctrl-C in the page's terminal reaches it through close() alone
+                )
+        except OSError as error:
+            why = f"({error.strerror}): see that {self.out} can be written"
+            raise GanDemoError(f"a training cannot be started {why}") from None
+        if hasattr(os, "setpriority"):
+            os.setpriority(os.PRIO_PROCESS, job.process.pid, NICENESS)  # before it starts a thread: they inherit it
+        job.since = time.monotonic()
+        self.job = job
+        threading.Thread(target=self._watch, args=(job, job.process), name="live", daemon=True).start()
+
+    def command(self, job: Job) -> list[str]:
+        """The arguments of train.py."""
+        wish = job.wish
+        size = ["--steps", str(wish.steps), "--snapshots", str(SNAPSHOTS), "--seed", str(wish.seed), "--no-evaluate"]
+        return [wish.recipe, "--data", str(wish.pictures or self.data), "--out", str(job.path), *size]
+
+    def _free_folder(self, recipe: str) -> Path:
+        number = 1
+        while (path := self.out / f"live-{recipe}{f'-{number}' if number > 1 else ''}").exists():
+            number += 1
+        return path
+
+    # ---------------------------------------------------------------- while it runs
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self.job is not None and self.job.ended is None
+
+    def pause(self) -> None:
+        """Have it wait, its state saved, from its next log line on."""
+        self._steer(replace(self._running_job().control, paused=True))
+
+    def turn(self, learning_rates: Range, discriminator_steps: int) -> None:
+        """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on."""
+        self._steer(
+            replace(self._job().control, learning_rates=learning_rates, discriminator_steps=discriminator_steps)
+        )
+
+    def stop(self) -> None:
+        """End it after the step at hand, everything saved. Returns at once."""
+        with self._lock:
+            job = self._running_job()
+            if job.stopping:  # a second signal would end it before it has saved
+                return
+            job.stopping = True
+            if os.name == "nt":  # no signal there lets a process save first
+                self._steer(replace(job.control, paused=False, seconds=0))
+            else:
+                job.process.send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        """End what runs, its state saved, and wait for that."""
+        job = self.job
+        if job is None or job.ended:
+            return
+        self.stop()
+        try:
+            job.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            job.process.kill()
+
+    def seconds(self) -> float:
+        """How long it has been training since the button was pressed, pauses left out."""
+        job = self._job()
+        running = job.ended is None and not job.control.paused
+        return job.before + (time.monotonic() - job.since if running else 0)
+
+    def _steer(self, steered: Control) -> None:
+        with self._lock:
+            job = self._job()
+            job.before, job.since = self.seconds(), time.monotonic()
+            try:
+                steered.write(job.path)
+            except OSError as error:
+                raise GanDemoError(f"the training cannot be told ({error.strerror}): it goes on as it was") from None
+            job.control = steered
+
+    def _job(self) -> Job:
+        if self.job is None:
+            raise GanDemoError("no training was started here: start one")
+        return self.job
+
+    def _running_job(self) -> Job:
+        job = self._job()
+        if job.ended:
+            raise GanDemoError("the training has ended: go on with it, or start another")
+        return job
+
+    # ---------------------------------------------------------------- how it ends
+
+    def _watch(self, job: Job, process: subprocess.Popen) -> None:
+        """Wait for the end, and see to it that there is one."""
+        while True:
+            try:
+                process.wait(1)
+                break
+            except subprocess.TimeoutExpired:
+                if self.seconds() > job.control.seconds + LOST_SECONDS:
+                    process.kill()
+                elif self.seconds() > job.control.seconds + LOST_SECONDS / 2 and not job.stopping:
+                    self.stop()
+        with self._lock:
+            job.before = self.seconds()
+            job.ended = self._end(job, process.returncode)
+            if not (job.path / "config.json").exists():
+                shutil.rmtree(job.path, ignore_errors=True)  # it never came to a run
+
+    def _end(self, job: Job, status: int) -> tuple[str, str]:
+        """What became of it, in a word and in a sentence."""
+        try:
+            run: Run | None = Run(job.path)
+        except GanDemoError:
+            run = None
+        if status == 0 and run:
+            reached, length = run.config.steps, run.config.length
+            if reached >= length:
+                return "done", f"Trained {reached:,} steps."
+            why = "" if job.stopping else " at its limit of time"
+            return "stopped", f"Stopped{why} at step {reached:,} of {length:,}; everything is saved."
+        if status in (130, -signal.SIGINT):
+            return "stopped", "Stopped before the first step." if run is None else "Stopped; what was saved is there."
+        left = f"; it is saved up to step {run.steps[-1]:,}" if run and run.snapshots else ""
+        if status < 0:
+            name = signal.Signals(-status).name
+            return "failed", f"The training was killed ({name}), perhaps for want of memory{left}."
+        return "failed", self._last_words(job) or f"The training ended with status {status}{left}."
+
+    def _last_words(self, job: Job) -> str:
+        """The line that train.py ended with, without a path of this machine."""
+        try:
+            said = (job.path / "state" / "train.log").read_bytes()[job.log_start :].decode(errors="replace")
+        except OSError:
+            return ""
+        lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
+        if not lines:
+            return ""
+        words = next((line for line in reversed(lines) if line.startswith("train.py: ")), lines[-1])
+        words = words.removeprefix("train.py: ").replace(str(job.path), job.path.name)
+        if job.wish.pictures:
+            words = words.replace(str(job.wish.pictures), "the pictures")
+        words = words.replace(str(self.data), self.data.name)
+        return f"{words[:1].upper()}{words[1:400].rstrip('.')}."
+
+    # ---------------------------------------------------------------- afterwards
+
+    def push_command(self) -> str:
+        """What a person types to push the run, judged and as far as it came."""
+        job = self._job()
+        steps = Run(job.path).config.steps
+        data, path = (_relative(place) for place in (job.wish.pictures or self.data, job.path))
+        where = "" if data == "data" else f" --data {data}"
+        done = f"--out {path} --resume --steps {steps} --push-to-hub USER/{job.wish.recipe}"
+        return f"python train.py {job.wish.recipe}{where} {done}"
+
+
+def _relative(path: Path) -> str:
+    """The path as seen from here, or its name alone where it lies elsewhere."""
+    try:
+        return path.resolve().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return path.name
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
