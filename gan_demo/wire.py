@@ -24,6 +24,10 @@ class HubError(GanDemoError):
         self.passing = passing
 
 
+class MissingError(HubError):
+    """The Hub knows no such repository or revision, or none that this token may see."""
+
+
 def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
     """A client of the Hub at `endpoint` (HF_ENDPOINT where None)."""
     _bound_waiting()
@@ -82,9 +86,11 @@ def _explain(error: BaseException, what: str) -> HubError:
     if isinstance(error, GatedRepoError):
         return HubError(f"{what}: its owner grants access one by one: ask for it on its page, then `hf auth login`")
     if isinstance(error, RepositoryNotFoundError):
-        return HubError(f"{what}: there is no such repository, or it is private: check the name, or `hf auth login`")
+        return MissingError(
+            f"{what}: there is no such repository, or it is private: check the name, or `hf auth login`"
+        )
     if isinstance(error, RevisionNotFoundError):
-        return HubError(f"{what}: it has no such revision: give a branch, a tag or a commit of it")
+        return MissingError(f"{what}: it has no such revision: give a branch, a tag or a commit of it")
     if isinstance(error, OfflineModeIsEnabled):
         return HubError(f"{what}: HF_HUB_OFFLINE is set: unset it to reach the Hub", passing=True)
     response = getattr(error, "response", None)
@@ -103,9 +109,11 @@ def _explain(error: BaseException, what: str) -> HubError:
 
 
 def _explain_status(response: Any, what: str) -> HubError:
-    status = response.status_code
+    status, asked = response.status_code, response.request
     if status == 401:
         return HubError(f"{what}: the Hub does not accept the token (401): `hf auth login`, or set HF_TOKEN")
+    if status == 403 and asked.method == "GET" and "/auth-check" not in asked.url.path:
+        return HubError(f"{what}: the Hub refuses it (403): ask its owner, or set a token that may read it")
     if status == 403:
         return HubError(f"{what}: the token may not write there (403): take a name of your own, or a token that may")
     if status == 404:

@@ -13,7 +13,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from browser import ROOT, STEPS, App
+from gradio_client import Client
+from gradio_client.exceptions import AppError
 from hub_double import HubDouble
 from playwright.sync_api import expect
 
@@ -25,7 +28,8 @@ from gan_demo.ui.library import Library
 SOON = 30_000  # ms: a page looks at a folder every 3 s, at the Hub every 15
 IMPATIENT = (  # app.py, but for asking the Hub twice a minute at most
     "-c",
-    "import sys, app; from gan_demo.ui import sources; sources.HUB_SECONDS = 2; sys.exit(app.main(sys.argv[1:]))",
+    "import sys, app; from gan_demo.ui import sources; sources.HUB_SECONDS = sources.FIRST_SECONDS = 2;"
+    "sys.exit(app.main(sys.argv[1:]))",
 )
 
 
@@ -179,11 +183,20 @@ def test_a_folder_that_is_damaged_or_gone_for_a_moment_keeps_its_last_good_state
     assert not after["trouble"] and len(after["snapshots"]) == 4 and after["revision"] != before["revision"]
 
 
-def test_a_run_without_a_snapshot_appears_with_its_first(runs, growing, serve, visit):
+@pytest.mark.parametrize("others", [["b-classes"], []])
+def test_a_run_without_a_snapshot_appears_with_its_first(others, runs, growing, serve, visit):
     index = growing.path / "snapshots/index.json"
     first = index.read_bytes()
     index.unlink()
-    visitor = visit(serve(str(runs / "b-classes"), str(growing.path))).open()
+    app = serve(*(str(runs / name) for name in others), str(growing.path))
+    if not others:  # nothing to show but the wait for it
+        visitor = visit(app).open(wait="#waiting .sentences p")
+        expect(visitor.page.locator("#waiting")).to_contain_text(
+            "at-work has no snapshot yet: it appears with its first."
+        )
+        index.write_bytes(first)
+        return visitor.sees(open_run(growing.whole.path).film(range(16))[2])
+    visitor = visit(app).open()
     notice = visitor.page.locator("#notice")
     expect(notice).to_contain_text("at-work has no snapshot yet")
     expect(notice).not_to_contain_text(str(growing.path))
@@ -215,24 +228,71 @@ def test_a_silent_hub_keeps_nobody_waiting_and_is_told(runs, growing, silent, se
     began = time.monotonic()
     app = serve(str(runs / "a-plain"), "me/digits", hub=silent.url)
     assert time.monotonic() - began < 60
-    visitor = visit(app).open()
+    visitor = visit(app).open(model="me/digits")
     visitor.sees(open_run(runs / "a-plain").film(range(16))[-1])
-    expect(visitor.page.locator("#notice")).to_contain_text("me/digits")
+    expect(visitor.page.locator("#notice")).to_contain_text("me/digits cannot be opened: the Hub does not answer.")
     silent.add("me/digits", growing.files())
     silent.recover()
     silent.released.set()
     expect(visitor.page.locator("#notice")).to_be_hidden(timeout=SOON)  # it came, and joined the list
-    visitor.choose("model", "DCGAN on MNIST (me/digits)")
-    expect(visitor.page.locator("#film .now")).to_contain_text("me/digits@")
+    expect(visitor.page.locator("#film .now")).to_contain_text("me/digits@")  # shown, as the address asks for it
+    expect(visitor.page.locator("#model input")).to_have_value("DCGAN on MNIST (me/digits)")
 
 
-def test_nothing_but_a_dead_hub_is_one_line(tmp_path):
-    own = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path), "GAN_DEMO_RUNS": "me/digits"}
-    command, environment = [sys.executable, "app.py"], {**os.environ, **own}
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+def test_where_a_slow_hub_is_all_there_is_the_page_waits_and_fills_itself(growing, silent, serve, visit):
+    app = serve("me/digits", hub=silent.url)  # it answers; the Hub has not
+    visitor = visit(app).open(wait="#waiting .sentences p", model="me/digits", seed=7, step=10, tab="walk")
+    page, waiting = visitor.page, visitor.page.locator("#waiting")
+    expect(waiting).to_be_visible()
+    expect(waiting).to_contain_text(re.compile("me/digits (is not here yet|cannot be opened): ?.*the Hub"))
+    expect(page.locator("#notice")).to_be_hidden()
+    assert silent.requests and not silent.repos
+    for tab in ("Generate", "Walk", "Replay"):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.get_by_role("tabpanel")).to_have_count(0)
+        expect(waiting).to_be_visible()
+    for key in ("p", " ", "Home", "7", "ArrowRight", "Escape"):  # nothing to play: nothing happens, and nothing fails
+        page.keyboard.press(key)
+    expect(page).to_have_url(re.compile(r"\?model=me%2Fdigits&seed=7&step=10$"))
+    client = Client(app.url, verbose=False)
+    assert client.predict(api_name="/models") == []
+    for call in ({"api_name": "/generate"}, {"api_name": "/history"}):
+        with pytest.raises(AppError, match="no run is here yet, ask again later: me/digits "):
+            client.predict("me/digits", **call)
+    page.evaluate("window.sameVisit = true")
+    silent.add("me/digits", growing.files())
+    silent.recover()
+    silent.released.set()
+    film = open_run(growing.whole.path).film(range(7, 23))
+    visitor.sees(film[1])
+    expect(waiting).to_be_hidden()
+    expect(page.locator("#model input")).to_have_value("DCGAN on MNIST")
+    assert page.evaluate("sameVisit")
+    visit(app).open(model="me/digits", seed=7).sees(film[2])  # who comes later finds it there
+
+
+def test_a_hub_that_refuses_for_good_is_named_on_the_empty_page(serve, visit):
+    with HubDouble() as refusing:
+        refusing.answer(403)
+        visitor = visit(serve("me/digits", hub=refusing.url)).open(wait="#waiting .sentences p", talk=1)
+        expect(visitor.page.locator("#waiting")).to_contain_text("me/digits cannot be opened: the Hub refuses it (403)")
+        expect(visitor.page.locator("#waiting")).to_be_in_viewport(ratio=0.99)
+        visitor.page.set_viewport_size({"width": 390, "height": 844})
+        visitor.page.keyboard.press("Escape")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert not Axe().run(visitor.page).response["violations"]
+
+
+def test_a_name_that_neither_this_machine_nor_the_hub_knows_is_one_line(tmp_path):
+    with HubDouble() as double:
+        own = {"HF_ENDPOINT": double.url, "HF_HOME": str(tmp_path), "GAN_DEMO_RUNS": "me/digits"}
+        command, environment = [sys.executable, "app.py"], {**os.environ, **own}
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False
+        )
     [line] = ended.stderr.strip().splitlines()
     assert ended.returncode == 2 and line.startswith(
-        "app.py: me/digits is no folder here and cannot be opened: the Hub"
+        "app.py: me/digits is no folder here and cannot be opened: there is no such repository"
     )
 
 

@@ -36,6 +36,7 @@ def endpoints(library: Library) -> None:
     def models() -> list[dict]:
         """List the runs: model (the name that the other endpoints take), title, classes in order (or null for an
         unconditional run), steps (those with a snapshot), image_shape (height, width, channels) and revision."""
+        library.look_for_more()
         cards = [library.card(key) for key in library.runs]
         return [
             {

@@ -276,7 +276,7 @@ press(".ends", () => {
   if (!on) step(last() - index);
 });
 press(".full", () => {
-  const whole = gan.state.talk ? document.documentElement : section;
+  const whole = gan.state.talk || !film ? document.documentElement : section;
   return document.fullscreenElement ? document.exitFullscreen() : whole.requestFullscreen();
 });
 press(".video", async () => {

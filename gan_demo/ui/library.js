@@ -1,36 +1,39 @@
-/* What may come while the page is open: a run on show that grows, runs that are still on their way, and repositories of the
-   Hub that a visitor opens by name. Asked for only while somebody looks. */
+/* What may come while the page is open: the first run, one on show that grows, those still on their way, and repositories
+   of the Hub that a visitor opens by name. Asked for only while somebody looks. */
 "use strict";
 
 Object.assign(gan, (() => {
-  const COMING = 5; // seconds between two looks for runs that are still on their way
+  const COMING = 3; // seconds between two looks for runs that are still on their way
   const { library } = gan;
   let timer = 0;
   let busy = false;
 
   // ---------------------------------------------------------------- the run on show
 
-  /* Ask for the run on show again, and for the list while it is not whole; the next time is the server's to say. */
+  /* Ask for the list while it is not whole, and for the run on show again; the next time is the server's to say. */
   async function look() {
     clearTimeout(timer);
     if (document.visibilityState !== "visible" || busy) return;
     busy = true;
     let pause = null;
     try {
-      const key = gan.state.model;
-      const { card, isNew } = await gan.freshCard(key);
-      pause = card.watch;
-      if (key === gan.state.model) {
-        gan.stand(card.trouble);
-        if (isNew) gan.refresh(["card"]);
-      }
       if (library.pending) await list();
+      if (gan.state.model !== null) pause = await lookAt(gan.state.model);
     } catch {
       pause = COMING; // the server is away: the page goes on with what it has, and says so only to who asks for more
     } finally {
       busy = false;
     }
     later(pause);
+  }
+
+  async function lookAt(key) {
+    const { card, isNew } = await gan.freshCard(key);
+    if (key === gan.state.model) {
+      gan.stand(card.trouble);
+      if (isNew) gan.refresh(["card"]);
+    }
+    return card.watch;
   }
 
   function later(pause) {
@@ -57,6 +60,16 @@ Object.assign(gan, (() => {
     Object.assign(library, now, { runs: [...now.runs, ...opened] });
     gan.stand("");
     gan.refresh([]);
+    follow();
+  }
+
+  /* Show the run that the address asks for, or the first of all, now that it has come. */
+  function follow() {
+    const asked = new URLSearchParams(location.search).get("model");
+    const wanted = gan.run(asked) ?? gan.run() ?? library.runs[0];
+    if (!wanted || wanted.key === gan.state.model) return;
+    gan.hush();
+    gan.restore();
   }
 
   /* Open a repository of the Hub by its name; resolves to its key, or throws why not. */
@@ -69,15 +82,15 @@ Object.assign(gan, (() => {
 
   /* Once, when the page is there: fetch what the address asks for and the page did not come with. */
   async function join() {
-    const asked = new URLSearchParams(location.search).get("model");
-    const missing = asked !== null && !gan.run(asked);
+    const asked = new URLSearchParams(location.search).get("model") ?? "";
     try {
       if (library.pending) await list();
-      if (missing && !gan.run(asked) && library.allow_hub && asked.includes("/")) await open(asked);
+      if (!gan.run(asked) && library.allow_hub && asked.includes("/")) await open(asked);
     } catch (error) {
       gan.say(error.message);
     }
-    if (missing && gan.run(asked)) gan.restore();
+    follow();
+    if (gan.state.model === null) later(null);
   }
 
   // ---------------------------------------------------------------- the form that opens one

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 256 * 2**20  # some 1,300 films of 48 steps at 28x28
 MAX_GUESTS = 8
-NOTHING_ELSE_SECONDS = 30  # to wait for the Hub where there is no other run
 CURVE_POINTS = 400  # more than a curve has pixels to show
 
 
@@ -34,7 +33,7 @@ class Library:
         """Open every folder named, and send for every Hub id; `settle` waits for those.
 
         Raises GanDemoError where a source is neither, or nothing at all can come of them. One damaged run among
-        several is told by `problems`, and stops nothing.
+        several is told by `problems`, and stops nothing; nor does it that all are still to come.
         """
         self.runs: dict[str, Run] = {}
         self.guests: dict[str, Run] = {}
@@ -51,8 +50,7 @@ class Library:
             else:
                 self._waiting += [Folder(path) for path in _folders(Path(name))]
         self.look_for_more()
-        if not self.runs and not any(isinstance(source, Repository) for source in self._waiting):
-            raise GanDemoError(self._waiting[0].trouble)
+        self._check_hope()
 
     # ---------------------------------------------------------------- what there is
 
@@ -67,43 +65,42 @@ class Library:
                     self.runs = {**self.runs, key: run}  # a new one: other threads may be reading the old
 
     def settle(self, seconds: float) -> None:
-        """Wait so long at most for what the Hub was asked for, longer where there is nothing else to show.
-
-        Raises GanDemoError where nothing came at all.
-        """
+        """Wait so long at most for what the Hub was asked for. Raises GanDemoError where nothing at all can come."""
         asked = [source for source in self._waiting if isinstance(source, Repository)]
         give_up = time.monotonic() + seconds
         for source in asked:
             source.wait(give_up - time.monotonic())
         self.look_for_more()
         for source in asked:
-            if not self.runs:
-                source.wait(NOTHING_ELSE_SECONDS)
-                self.look_for_more()
-        if not self.runs:
-            raise GanDemoError(self._waiting[0].trouble or f"{self._waiting[0].name} does not come: try again later")
-        for source in asked:
             if source.busy:
                 source.trouble = f"{source.name} is not here yet, the Hub is slow: it appears when it comes"
+        self._check_hope()
+
+    def _check_hope(self) -> None:
+        if not self.runs and all(source.hopeless for source in self._waiting):
+            raise GanDemoError(self._waiting[0].trouble)
 
     def listing(self) -> dict[str, Any]:
         """What the page is told before it asks for any run: the host's runs, and what stands in the way of others."""
         titles = self.titles()
-        told = [
-            f"The run {source.name} could not be opened: {source.public()}"
-            if isinstance(source, Folder)
-            else f"{source.public()}."
-            for source in self._waiting
-            if source.trouble
-        ]
         return {
             "runs": [
                 {"key": key, "title": titles[key], "classes": run.config.classes} for key, run in self.runs.items()
             ],
-            "problems": told,
+            "problems": self._told(),
             "pending": any(source.pending for source in self._waiting),
             "allow_hub": self.allow_hub,
         }
+
+    def _told(self) -> list[str]:
+        """Why runs are not there, in sentences for visitors."""
+        return [
+            f"{source.public()}."
+            if source.pending
+            else f"The run {source.name} could not be opened: {source.public()}."
+            for source in self._waiting
+            if source.trouble
+        ]
 
     def problems(self) -> list[str]:
         """What went wrong with which source, for whoever started the page."""
@@ -141,8 +138,10 @@ class Library:
                 self.guests = {**self.guests, key: run}
 
     def run(self, key: str) -> Run:
-        """The run under that key, or GanDemoError naming those there are."""
+        """The run under that key, or GanDemoError naming those there are, or why there is none."""
         if (run := self.runs.get(key) or self.guests.get(key)) is None:
+            if not self.runs:
+                raise GanDemoError(" ".join(["no run is here yet, ask again later:", *self._told()]))
             raise GanDemoError(f"no run is called {key[:60]!r} here: choose one of {', '.join(self.runs)}")
         return run
 
@@ -170,8 +169,9 @@ class Library:
         import torch
 
         torch.set_num_threads(1)  # on two cores shared with the server, a second thread waits more than it works
-        with contextlib.suppress(GanDemoError):  # a damaged run is told to the visitor who asks for it
-            self.player(next(iter(self.runs))).generate([0])
+        for key in list(self.runs)[:1]:
+            with contextlib.suppress(GanDemoError):  # a damaged run is told to the visitor who asks for it
+                self.player(key).generate([0])
 
     def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         """A file rendered from a run, made once; `what` names it among the run's files.

@@ -16,7 +16,7 @@ from gan_demo.ui.theme import theme
 
 HERE = Path(__file__).parent
 SCRIPTS = ("state.js", "words.js", "pictures.js", "library.js", "curves.js", "video.js", "replay.js", "talk.js")
-STYLES = ("page.css", "film.css", "tabs.css")
+STYLES = ("page.css", "film.css", "tabs.css", "waiting.css")
 TABS = {"replay": replay, "generate": generate, "walk": walk}
 TITLE = "GAN, replayed"
 
@@ -24,8 +24,7 @@ TITLE = "GAN, replayed"
 def build(library: Library) -> gr.Blocks:
     """The page over a library of runs. All that a visitor chooses stays in the visitor's browser."""
     titles = library.titles()
-    first = library.run(next(iter(library.runs)))
-    classes = first.config.classes
+    classes = next((run.config.classes for run in library.runs.values()), None)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         with gr.Row(elem_id="masthead"):
             gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
@@ -54,6 +53,8 @@ def build(library: Library) -> gr.Blocks:
                 with gr.Tab(name.capitalize(), id=name) as front:
                     tab.build()
                 front.select(fn=None, js=f"() => gan.input('tab', '{name}')")
+        if not library.runs:
+            _static("waiting.html", elem_id="waiting")
 
         model.change(fn=None, inputs=model, js="(value) => gan.input('model', value)")
         seed.change(fn=None, inputs=seed, js="(value) => gan.input('seed', value)")

@@ -35,6 +35,7 @@ def routes(library: Library) -> list[Route]:
     guests = Guests(library)
 
     def names(request: Request) -> Response:
+        library.look_for_more()
         return JSONResponse(list(library.runs), headers={"Cache-Control": "no-cache"})
 
     def listing(request: Request) -> Response:

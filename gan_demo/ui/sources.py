@@ -10,9 +10,11 @@ from pathlib import Path
 from gan_demo import hub
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
+from gan_demo.wire import MissingError
 
 FOLDER_SECONDS = 1  # between two looks
 HUB_SECONDS = 30
+FIRST_SECONDS = 10  # between two askings of the Hub for a run of which nothing has come yet
 QUIET_SECONDS = 900  # after which a training that has written nothing counts as stopped
 WATCHED = ("config.json", "snapshots/index.json", "history.csv", "metrics.json", "film.json")
 
@@ -53,12 +55,19 @@ class Folder:
         written = max((stamp[0] for name in WATCHED if (stamp := _stamp(self.path / name))), default=0) / 1e9
         return time.time() - written < QUIET_SECONDS
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether nothing will come of it by itself."""
+        return not self.pending
+
     def pause(self, finished: bool) -> int | None:
         """Seconds until a page that shows it may ask again; None where nothing new is to be expected."""
         return None if finished else 3
 
     def public(self) -> str:
         """`trouble`, without a path of this machine."""
+        if self.pending:
+            return f"{self.name} has no snapshot yet: it appears with its first"
         return self.trouble.replace(str(self.path), self.name)
 
 
@@ -71,6 +80,7 @@ class Repository:
         self.repo_id, self.revision = repo_id, revision
         self.name = repo_id if revision == hub.MAIN else f"{repo_id}@{revision}"
         self.trouble, self.pending = "", True
+        self.hopeless = False  # whether the Hub says that there is no such thing
         self.commit = ""
         self._token = False if guest else None
         self._limit = limit
@@ -125,9 +135,9 @@ class Repository:
                 self.take(fetched)
         except GanDemoError as error:
             if not self.commit:  # else what is on show stays good, and its commit is shown beside it
-                self.trouble = str(error)
+                self.trouble, self.hopeless = str(error), isinstance(error, MissingError)
         finally:
-            self._next = time.monotonic() + HUB_SECONDS
+            self._next = time.monotonic() + (HUB_SECONDS if self.commit else FIRST_SECONDS)
 
     def live(self) -> bool:
         """Whether it may grow. Nobody can tell of a branch; what a commit holds stays as it is."""
@@ -138,8 +148,9 @@ class Repository:
         return None if self.pinned else 15
 
     def public(self) -> str:
-        """`trouble`, where it kept the run away: one that was fetched before is shown with its commit instead."""
-        return "" if self.commit else self.trouble
+        """`trouble`, where it keeps the run away: one that was fetched before is shown with its commit instead."""
+        said = self.trouble.replace(" is no folder here and", "").removesuffix(": try again later")  # it does by itself
+        return "" if self.commit else said
 
 
 Source = Folder | Repository

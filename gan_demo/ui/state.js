@@ -27,7 +27,7 @@ window.gan = (() => {
     pad: flag,
   };
 
-  const state = {};
+  const state = {}; // its model is null while there is no run at all; the address then still says what was asked for
   const listeners = [];
   const complaints = [];
   let lastPush = { at: 0, what: "" };
@@ -61,20 +61,21 @@ window.gan = (() => {
   /* The state that an address asks for. What will not do is left at its default and complained of. */
   function read(search) {
     const asked = new URLSearchParams(search);
-    const found = { model: library.runs[0].key, class: null };
+    const found = { model: library.runs[0]?.key ?? null, class: null };
     const take = (name, value, wish) => {
       if (!asked.has(name)) return;
       if (value !== null) found[name] = value;
       else complaints.push(`The address asks for the ${name} “${asked.get(name).slice(0, 40)}”: ${wish}.`);
     };
-    take("model", run(asked.get("model"))?.key ?? null, `there are ${library.runs.map((one) => one.key).join(", ")}`);
-    const { classes } = run(found.model);
+    const known = library.runs.map((one) => one.key);
+    if (known.length) take("model", run(asked.get("model"))?.key ?? null, `there are ${known.join(", ")}`);
+    const classes = run(found.model)?.classes;
     if (classes) take("class", classIndex(asked.get("class"), classes), `there are ${classes.join(", ")}`);
     for (const [name, [value, parse, wish]] of Object.entries(VALUES)) {
       found[name] = value;
       if (asked.has(name)) take(name, parse(asked.get(name)), wish);
     }
-    found.stops = fitting(found.stops, classes);
+    if (known.length) found.stops = fitting(found.stops, classes);
     return found;
   }
 
@@ -87,6 +88,7 @@ window.gan = (() => {
     const query = new URLSearchParams(location.search); // keeps what is not ours, such as Gradio's own __theme
     const always = { model: state.model, seed: state.seed, class: state.class };
     for (const [name, value] of Object.entries({ ...state, ...always })) {
+      if (state.model === null && ["model", "class"].includes(name)) continue;
       const left = value === null || (!(name in always) && same(value, VALUES[name][0]));
       if (left) query.delete(name);
       else query.set(name, name === "stops" ? writeStops(value) : value === true ? 1 : value);
@@ -106,9 +108,14 @@ window.gan = (() => {
   }
 
   function follow(changed) {
-    document.body.classList.toggle("talk", state.talk);
-    for (const listener of listeners) listener(state, changed);
+    markPage();
+    if (state.model !== null) for (const listener of listeners) listener(state, changed);
     showInputs();
+  }
+
+  function markPage() {
+    document.documentElement.classList.toggle("empty", state.model === null);
+    document.body?.classList.toggle("talk", state.talk);
   }
 
   /* Change the state; every tab follows. Switching runs keeps the seed and drops what does not apply to the new run. */
@@ -116,7 +123,7 @@ window.gan = (() => {
     const wanted = { ...changes };
     if ("model" in wanted && wanted.model !== state.model) {
       const { classes } = run(wanted.model);
-      if (!same(classes, run().classes)) wanted.class = null;
+      if (!same(classes, run()?.classes)) wanted.class = null;
       wanted.stops = fitting(state.stops, classes);
       wanted.step = null;
     }
@@ -157,7 +164,7 @@ window.gan = (() => {
   /* What the inputs model, seed, class and the tabs shall show: the answer to the event "restore". */
   function inputs() {
     const update = (changes) => ({ __type__: "update", ...changes });
-    const { classes } = run();
+    const classes = run()?.classes ?? null;
     const choices = [["mixed", OWN_CLASS], ...(classes ?? []).map((name, index) => [name, index])];
     shown = inputValues();
     return [
@@ -182,6 +189,7 @@ window.gan = (() => {
       if (seed === null) return gan.say(`A seed is a whole number from 0 to ${MAX_SEED}.`);
       value = seed;
     }
+    if (name === "model" && !run(value)) return; // no run is there yet
     if (name === "class") value = value === OWN_CLASS ? null : value;
     // Gradio selects its first tab while the page loads; nobody has touched anything then, and the address stands.
     if (name === "tab" && navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
@@ -193,6 +201,7 @@ window.gan = (() => {
 
   addEventListener("popstate", restore);
   Object.assign(state, read(location.search));
+  markPage();
 
   return {
     library,
@@ -213,16 +222,17 @@ window.gan = (() => {
     /* The film that the keys move: that of the tab in front, or undefined. */
     inFront: () => films[state.tab]?.film,
     wholeSeed,
-    /* Call `listener(state, changed names)` now and at every change. */
+    /* Call `listener(state, changed names)` now and at every change; not before there is a run. */
     watch(listener) {
       listeners.push(listener);
-      listener(state, Object.keys(state));
+      if (state.model !== null) listener(state, Object.keys(state));
     },
     /* Gradio's page is there: show the state, and what is wrong with the address. */
     attach(trigger_) {
       trigger = trigger_;
-      shown = { model: library.runs[0].key, seed: 0, class: null, tab: "replay", choices: [library.runs[0].key, ...choices().slice(1)] };
-      document.body.classList.toggle("talk", state.talk);
+      const first = library.runs[0]?.key ?? null;
+      shown = { model: first, seed: 0, class: null, tab: "replay", choices: [first, ...choices().slice(1)] };
+      markPage();
       showInputs();
       gan.hush();
       gan.join().then(() => {

@@ -39,7 +39,7 @@
   };
 
   function chooseClass(digit) {
-    const { classes } = gan.run();
+    const classes = gan.run()?.classes;
     if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });
   }
 

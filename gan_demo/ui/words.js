@@ -20,11 +20,19 @@ Object.assign(gan, (() => {
   const said = [];
   let standing = "";
   function speak() {
-    const line = document.getElementById("notice")?.querySelector(".notice");
+    const line = document.querySelector("#notice .notice");
     if (!line) return;
-    const all = [...gan.library.problems, standing, ...said].filter(Boolean);
-    line.replaceChildren(...all.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
-    line.hidden = !all.length;
+    const { problems } = gan.library;
+    const empty = gan.state.model === null; // then they stand on the stage
+    line.hidden = !tell(line, [...(empty ? [] : problems), standing, ...said].filter(Boolean));
+    if (empty) tell(document.querySelector("#waiting .sentences"), problems);
+  }
+
+  /* How many it told. */
+  function tell(place, sentences) {
+    const told = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
+    place?.replaceChildren(...told);
+    return told.length;
   }
 
   function download(blob, name) {
