@@ -105,11 +105,16 @@ def open_by_name(app: App, name: str) -> tuple[int, dict]:
 
 
 def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
+    run = Run(growing.path)
+    planned = run.config
+    run.write_config(dataclasses.replace(planned, length=planned.steps))
     visitor = visit(serve(str(growing.path))).open()
     scrub, words = visitor.page.locator("#film .scrub"), visitor.page.locator("#film .now")
     film = open_run(growing.whole.path).film(range(16))
     visitor.sees(film[2])
-    expect(words).to_contain_text("training, step 40 of 4,000")
+    expect(words).not_to_contain_text(re.compile("training,|stopped"))  # it is finished
+    run.write_config(planned)  # and resumed, to go on
+    expect(words).to_contain_text("training, step 40 of 4,000", timeout=SOON)
     growing.grow()
     expect(scrub).to_have_attribute("max", "3", timeout=SOON)  # who rests at the end goes along
     visitor.sees(film[3])

@@ -61,8 +61,8 @@ class Folder:
         return not self.pending
 
     def pause(self, finished: bool) -> int | None:
-        """Seconds until a page that shows it may ask again; None where nothing new is to be expected."""
-        return None if finished else 3
+        """Seconds until a page that shows it may ask again; None where it stays as it is."""
+        return 5 if finished else 3  # a finished one may be trained on
 
     def public(self) -> str:
         """`trouble`, without a path of this machine."""
