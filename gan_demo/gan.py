@@ -5,13 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from gan_demo.augment import augmentation
 from gan_demo.ema import MovingAverage
-from gan_demo.losses import LOSSES, Terms
+from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
 from gan_demo.parallel import World
 from gan_demo.recipes import Range, Recipe
-
-Batch = tuple[torch.Tensor, torch.Tensor]  # uint8 images (N, C, H, W) and int64 class indices (N,)
 
 
 class GAN:
@@ -41,16 +40,24 @@ class GAN:
         self.steps = 0
 
     def step(self, batches: Sequence[Batch]) -> Terms:
-        """One discriminator update for each real batch, one generator update, one of the moving average.
+        """One discriminator update for each batch of real images in uint8, one generator update, one of the average.
 
         Returns each loss term, D(real) and D(fake) of the last updates, scalars on the device.
         """
-        for pixels, classes in batches:
-            terms = self.train_discriminator(self.normalise(pixels), classes)
-        terms |= self.train_generator()
+        recipe = self.recipe.annealed(self.steps * self.recipe.batch_size)
+        for optimizer, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+        terms = self.update(recipe, batches)
         self.steps += 1
         self.average.update(self.steps)
         return terms
+
+    def update(self, recipe: Recipe, batches: Sequence[Batch]) -> Terms:
+        """The updates of both networks, by the recipe as it is at this moment."""
+        for pixels, classes in batches:
+            real = self.normalise(pixels), classes
+            terms = self.train_discriminator(recipe, real)
+        return terms | self.train_generator(recipe, real)
 
     def steer(self, recipe: Recipe) -> None:
         """Go on with another recipe's learning rates and k; the networks stay."""
@@ -59,30 +66,33 @@ class GAN:
             for group in adam.param_groups:
                 group["lr"] = rate
 
-    def train_discriminator(self, real: torch.Tensor, classes: torch.Tensor) -> Terms:
-        """One update towards telling real images (N, C, H, W) with class indices (N,) from fakes of the same count."""
-        z, fake_classes = self.latents(len(real))
+    def train_discriminator(self, recipe: Recipe, real: Batch) -> Terms:
+        """One update towards telling real images, in [-1, 1], from fakes of the same count."""
+        z, fake_classes = self.latents(real[1])
         with self._autocast():
             with torch.no_grad():
-                fake = self.generator(z, self.one_hot(fake_classes))
-            on_real = self.wrapped_discriminator(real, self.one_hot(classes))
-            on_fake = self.wrapped_discriminator(fake, self.one_hot(fake_classes))
-        terms = self.loss.discriminator(self.recipe, on_real, on_fake, classes, fake_classes, self.draw)
+                fake = self.generator(z, self.one_hot(fake_classes)), fake_classes
+            look = self._look(self.wrapped_discriminator, len(real[0]))
+            terms, scores = self.loss.discriminator(recipe, look, real, fake, self.draw)
         self._descend(self.discriminator_adam, terms)
-        with torch.no_grad():
-            scores = {"real_score": on_real.source, "fake_score": on_fake.source}
-            return terms | {name: torch.sigmoid(logits.float()).mean() for name, logits in scores.items()}
+        return terms | scores
 
-    def train_generator(self) -> Terms:
+    def train_generator(self, recipe: Recipe, real: Batch) -> Terms:
         """One update towards fakes that the discriminator takes for real."""
-        z, classes = self.latents(self.recipe.batch_size // self.world.size)
+        z, classes = self.latents(real[1])
         self.discriminator.requires_grad_(False)
         with self._autocast():
-            on_fake = self.discriminator(self.wrapped_generator(z, self.one_hot(classes)), self.one_hot(classes))
-        terms = self.loss.generator(self.recipe, on_fake, classes, self.draw)
+            fake = self.wrapped_generator(z, self.one_hot(classes)), classes
+            look = self._look(self.discriminator, len(z))
+            terms = self.loss.generator(recipe, look, real, fake, self.draw)
         self._descend(self.generator_adam, terms)
         self.discriminator.requires_grad_(True)
         return terms
+
+    def _look(self, discriminator: nn.Module, count: int) -> Look:
+        """The discriminator behind one augmentation, drawn for `count` rows and the same for all that it is shown."""
+        augment = augmentation(self.recipe.augment, lambda numbers: self._even(count, numbers))
+        return lambda images, classes: discriminator(augment(images), self.one_hot(classes))
 
     def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -96,21 +106,28 @@ class GAN:
         """uint8 images as float in [-1, 1], laid out as the networks like them."""
         return pixels.to(memory_format=self.memory_format).float().div_(127.5).sub_(1)
 
-    def latents(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """This process's share of a batch of latents (N, latent_size) and class indices (N,)."""
-        whole = count * self.world.size
+    def latents(self, real_classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Latents (N, latent_size) and class indices (N,) for fakes, as many as there are real images.
+
+        The classes are drawn; where the loss compares pairs they are those of the real images.
+        """
+        whole = len(real_classes) * self.world.size
         z = torch.randn(whole, self.recipe.latent_size, generator=self.random, device=self.device)
-        classes = torch.randint(self.classes or 1, (whole,), generator=self.random, device=self.device)
-        return self.world.share(z), self.world.share(classes)
+        drawn = torch.randint(self.classes or 1, (whole,), generator=self.random, device=self.device)
+        return self.world.share(z), real_classes if self.loss.paired else self.world.share(drawn)
 
     def draw(self, bounds: Range, like: torch.Tensor) -> torch.Tensor:
         """Labels for the verdicts `like` (N,), drawn evenly between the bounds."""
         low, high = bounds
         if low == high:
             return torch.full(like.shape, low, device=like.device)
-        even = torch.rand(len(like) * self.world.size, generator=self.random, device=self.device)
-        return self.world.share(even).mul_(high - low).add_(low)
+        return self._even(len(like)).mul_(high - low).add_(low)
+
+    def _even(self, count: int, *shape: int) -> torch.Tensor:
+        """This process's share of a batch of numbers (N, *shape), drawn evenly from 0 to 1."""
+        whole = torch.rand(count * self.world.size, *shape, generator=self.random, device=self.device)
+        return self.world.share(whole)
 
     def one_hot(self, classes: torch.Tensor) -> torch.Tensor | None:
         """Class weights (N, classes) of class indices (N,); None for an unconditional run."""
-        return nn.functional.one_hot(classes, self.classes).float() if self.classes else None
+        return classes[:, None].eq(torch.arange(self.classes, device=self.device)).float() if self.classes else None

@@ -11,6 +11,7 @@ FRAME_MS, LAST_MS = 100, 2500
 ANIMATION_SIDE = 320  # pixels at the least: sixteen digits alone would be a stamp
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1200, 400, 110, 30, 56, 50  # of a panel, and of the space around its curves
 BLUE, ORANGE, GREY, INK, PAPER = "#2563eb", "#d9480f", "#9ca3af", "#1f2937", "#ffffff"
+ADVERSARIAL = ("d_real", "d_fake", "d_pair")  # the discriminator's loss terms but those of classes and penalties
 MAX_POINTS = 400  # of a curve: more than it has pixels to show
 Curve = Sequence[tuple[float, float]]  # (step, value), ascending
 
@@ -31,7 +32,7 @@ def curves(history: Sequence[dict[str, float]], metrics: dict[str, Any] | None) 
     panels: list[tuple[str, dict[str, Curve], bool, float | None]] = []
     if history:
         losses: dict[str, Curve] = {
-            "discriminator (real + fake)": [(row["step"], row["d_real"] + row["d_fake"]) for row in history],
+            "discriminator": [(row["step"], sum(row.get(name, 0.0) for name in ADVERSARIAL)) for row in history],
             "generator": [(row["step"], row["g"]) for row in history],
         }
         panels.append(("loss", {name: _thinned(curve) for name, curve in losses.items()}, False, None))

@@ -1,5 +1,6 @@
 """What the two networks minimise, as named terms whose sum is the loss; history.csv records each apart."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from gan_demo.networks import Verdict
 
 Terms = dict[str, torch.Tensor]
+
+
+Batch = tuple[torch.Tensor, torch.Tensor]  # images (N, C, H, W) and int64 class indices (N,)
+Look = Callable[[torch.Tensor, torch.Tensor], "Verdict"]  # the discriminator, augmented: images and classes to verdicts
 
 
 class Draw(Protocol):
@@ -26,33 +31,69 @@ class BCE:
     loss is L_C of arXiv:1610.09585, equation 3, which both networks work for.
     """
 
-    @staticmethod
-    def discriminator(
-        recipe: Recipe,
-        real: "Verdict",
-        fake: "Verdict",
-        real_classes: torch.Tensor,
-        fake_classes: torch.Tensor,
-        draw: Draw,
-    ) -> Terms:
-        """Terms from the verdicts on N real and N fake images and their class indices, int64 (N,)."""
-        weight = recipe.adversarial_weight
-        terms = {
-            "d_real": weight * _bce(real.source, draw(recipe.real_labels, real.source)),
-            "d_fake": weight * _bce(fake.source, draw(recipe.fake_labels, fake.source)),
-        }
-        if real.classes is not None and fake.classes is not None:
-            losses = _class_loss(real.classes, real_classes) + _class_loss(fake.classes, fake_classes)
-            terms["d_class"] = recipe.class_weight * losses
-        return terms
+    paired = False
 
     @staticmethod
-    def generator(recipe: Recipe, fake: "Verdict", fake_classes: torch.Tensor, draw: Draw) -> Terms:
-        """Terms from the verdict on N fake images."""
-        terms = {"g": _bce(fake.source, draw(recipe.generator_labels, fake.source))}
-        if fake.classes is not None:
-            terms["g_class"] = recipe.class_weight * _class_loss(fake.classes, fake_classes)
+    def discriminator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> tuple[Terms, Terms]:
+        """Terms from as many real as fake images, and how probable the real and the fake are real: D(real), D(fake)."""
+        on_real, on_fake = look(*real), look(*fake)
+        weight = recipe.adversarial_weight
+        terms = {
+            "d_real": weight * _bce(on_real.source, draw(recipe.real_labels, on_real.source)),
+            "d_fake": weight * _bce(on_fake.source, draw(recipe.fake_labels, on_fake.source)),
+        }
+        if on_real.classes is not None and on_fake.classes is not None:
+            losses = _class_loss(on_real.classes, real[1]) + _class_loss(on_fake.classes, fake[1])
+            terms["d_class"] = recipe.class_weight * losses
+        return terms, _scores(on_real.source, on_fake.source)
+
+    @staticmethod
+    def generator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> Terms:
+        """Terms from fake images; the real ones are not looked at."""
+        on_fake = look(*fake)
+        terms = {"g": _bce(on_fake.source, draw(recipe.generator_labels, on_fake.source))}
+        if on_fake.classes is not None:
+            terms["g_class"] = recipe.class_weight * _class_loss(on_fake.classes, fake[1])
         return terms
+
+
+class Relativistic:
+    """Which of a pair is the real one, with both zero-centred gradient penalties (arXiv:2501.05441, section 2)."""
+
+    paired = True  # a real and a fake image of one class
+
+    @staticmethod
+    def discriminator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> tuple[Terms, Terms]:
+        """The pairing term, R1 and R2; D(real) is how probable a real image is the real one of its pair."""
+        (real_images, fake_images) = (images.detach().requires_grad_() for images in (real[0], fake[0]))
+        on_real, on_fake = look(real_images, real[1]).source, look(fake_images, fake[1]).source
+        ahead = on_real - on_fake
+        terms = {
+            "d_pair": F.softplus(-ahead).mean(),
+            "r1": recipe.gradient_penalty / 2 * steepness(on_real, real_images),
+            "r2": recipe.gradient_penalty / 2 * steepness(on_fake, fake_images),
+        }
+        return terms, _scores(ahead, -ahead)
+
+    @staticmethod
+    def generator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> Terms:
+        """The pairing term towards fakes that pass for the real one of their pair."""
+        with torch.no_grad():
+            on_real = look(*real)
+        return {"g": F.softplus(on_real.source - look(*fake).source).mean()}
+
+
+def steepness(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Mean squared length of each verdict's gradient by its image; it has gradients itself."""
+    with torch.autocast(images.device.type, enabled=False):
+        (slopes,) = torch.autograd.grad(verdicts.sum(), images, create_graph=True)
+        return slopes.float().square().sum((1, 2, 3)).mean()
+
+
+def _scores(real: torch.Tensor, fake: torch.Tensor) -> Terms:
+    with torch.no_grad():
+        scores = {"real_score": real, "fake_score": fake}
+        return {name: torch.sigmoid(logits.float()).mean() for name, logits in scores.items()}
 
 
 def _bce(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -63,4 +104,4 @@ def _class_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits.float(), classes)
 
 
-LOSSES = {"bce": BCE}
+LOSSES: dict[str, type[BCE] | type[Relativistic]] = {"bce": BCE, "relativistic": Relativistic}

@@ -175,9 +175,9 @@ class Player:
         """How probable the last step's discriminator finds it that images are real: float32 (N,), 0 to 1.
 
         `images`: uint8 (N, H, W, C); `classes`: one index an image, for a conditional run alone. None where the run
-        holds no discriminator.
+        holds no discriminator, or one that only compares.
         """
-        if (network := self._discriminator()) is None:
+        if not self._recipe.judges_alone or (network := self._discriminator()) is None:
             return None
         pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         weights = None
@@ -261,9 +261,8 @@ class Player:
             if self._judge is None and path.exists():
                 with torch.device("meta"):
                     network = build_discriminator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
-                weights = {
-                    name: torch.from_numpy(value) for name, value in load_weights(path.read_bytes(), where).items()
-                }
+                stored = load_weights(path.read_bytes(), where)
+                weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
                 wanted = {
                     name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
                 }

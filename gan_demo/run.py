@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import HYPERPARAMETERS, RECIPES, Recipe
+from gan_demo.recipes import HYPERPARAMETERS, LATER, RECIPES, Recipe
 from gan_demo.weights import Weights, load_weights, save_weights
 
 FORMAT = 1
@@ -135,7 +135,8 @@ def read_config(data: Any, where: str) -> Config:
             f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it"
         )
     config = Config(**_read(Config, data, where))
-    hyper = _read(Recipe, config.hyperparameters, f"{where}, hyperparameters", HYPERPARAMETERS)
+    keys = [name for name in HYPERPARAMETERS if name not in LATER or name in config.hyperparameters]
+    hyper = _read(Recipe, config.hyperparameters, f"{where}, hyperparameters", keys)
     config = dataclasses.replace(config, hyperparameters=hyper)
     _check_ranges(config, where)
     return config

@@ -22,12 +22,14 @@ from gan_demo.losses import Terms
 from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
-from gan_demo.recipes import HYPERPARAMETERS, Recipe
+from gan_demo.recipes import Recipe
 from gan_demo.run import Config, Run, kept
 from gan_demo.weights import Weights, quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
+SIDES = {"D": ("d_", "r1", "r2"), "G": ("g",)}  # how the names of each network's loss terms start
 CPU = torch.device("cpu")
+LARGE = 10_000_000  # bytes of a discriminator's file from which on it is stored in 8 bit
 SAVE_SECONDS = 60  # at most this much work is lost by a kill
 
 
@@ -116,7 +118,7 @@ class Trainer:
             classes=self.classes or None,
             image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
             latent_size=recipe.latent_size,
-            hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
+            hyperparameters=recipe.hyperparameters(),
             seed=options.seed,
             length=options.length,
             steps=0,
@@ -243,7 +245,7 @@ class Trainer:
             self.run.check_there()
             steered = self.control.now.columns() if self.control.now else {}
             self.run.append_history({"step": self.step, **means, "images_per_second": speed, **steered})
-        losses = {"D": means["d_real"] + means["d_fake"], "G": means["g"]}
+        losses = {side: sum(v for name, v in means.items() if name.startswith(of)) for side, of in SIDES.items()}
         bar.set_postfix({**losses, "img/s": f"{speed:,.0f}"}, refresh=False)
         if self.world.size == 1:
             self._obey()
@@ -296,13 +298,16 @@ class Trainer:
         epoch = self.batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
-        self.run.write_model(averaged, weights_of(self.gan.discriminator), self.step)
+        discriminator = weights_of(self.gan.discriminator)
+        if sum(value.nbytes for value in discriminator.values()) > LARGE:
+            discriminator = quantize(discriminator, output_axes(self.gan.discriminator))
+        self.run.write_model(averaged, discriminator, self.step)
         config = replace(
             self.run.config,
             steps=self.step,
             length=self.options.length,
             seconds=round(self.seconds, 2),
-            hyperparameters={name: getattr(self.recipe, name) for name in HYPERPARAMETERS},
+            hyperparameters=self.recipe.hyperparameters(),
         )
         self.run.write_config(config)
 

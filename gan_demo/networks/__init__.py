@@ -14,7 +14,7 @@ from torch import nn
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import Recipe
 
-FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan")
+FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan", "residual")
 
 
 class Verdict(NamedTuple):
@@ -135,9 +135,12 @@ def output_axes(generator: nn.Module) -> dict[str, int]:
     }
 
 
-def doublings(recipe: Recipe, start: int) -> int:
-    """How often `start` doubles to reach the recipe's image size; GanDemoError where it does not get there."""
-    times = len(recipe.generator_widths)
+def doublings(recipe: Recipe, start: int, times: int | None = None) -> int:
+    """How often `start` doubles to reach the recipe's image size; GanDemoError where it does not get there.
+
+    `times`: as many as the generator has widths where it is not said.
+    """
+    times = len(recipe.generator_widths) if times is None else times
     if start * 2**times != recipe.image_size:
         raise GanDemoError(
             f"{recipe.name} cannot make images of {recipe.image_size} pixels: with {times} doublings "

@@ -105,9 +105,10 @@ def endpoints(library: Library) -> None:
         return answer(model, make)
 
     def history(model: str) -> list[dict]:
-        """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g and, with an
-        auxiliary classifier, d_class, g_class), the discriminator's mean verdict on real and generated images
-        (real_score, fake_score: probabilities), and images_per_second."""
+        """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g; with an
+        auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
+        discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
+        images_per_second."""
         return answer(model, lambda: library.run(model).read_history())
 
     for function in (models, generate, interpolate, film, history):

@@ -248,7 +248,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "logged": int(history[-1]["step"]) if history else 0,
         "quality": quality(run),
         "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
-        "verdict": (run.path / "discriminator.safetensors").exists(),
+        "verdict": config.as_recipe().judges_alone and (run.path / "discriminator.safetensors").exists(),
     }
 
 

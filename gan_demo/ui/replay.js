@@ -6,6 +6,9 @@ gan.film("replay").then((film) => {
   const LINES = {
     d_real: ["D on real", "#e69f00"],
     d_fake: ["D on generated", "#d55e00"],
+    d_pair: ["D on pairs", "#e69f00"],
+    r1: ["R1", "#cc79a7"],
+    r2: ["R2", "#009e73"],
     g: ["G", "#56b4e9"],
     d_class: ["D, class", "#cc79a7"],
     g_class: ["G, class", "#009e73"],
@@ -39,7 +42,7 @@ gan.film("replay").then((film) => {
     const line = (points) => (name) => ({ label: LINES[name][0], colour: LINES[name][1], points: points(name) });
     const drawn = (names, points) => names.map(line(points)).filter((one) => one.points.length);
     const all = [
-      { title: "Loss", lines: drawn(["d_real", "d_fake", "g", "d_class", "g_class"], logged), format: (y) => gan.number(y, 2) },
+      { title: "Loss", lines: drawn(["d_real", "d_fake", "d_pair", "g", "d_class", "g_class", "r1", "r2"], logged), format: (y) => gan.number(y, 2) },
       { title: "Distance from real images, log scale", lines: drawn(["frechet", "swd"], measured), log: true, format: precise },
     ];
     const accuracy = drawn(["accuracy"], measured);

@@ -1,0 +1,189 @@
+"""What a person would lose with the modern recipes: the paper's method, and a generator that plays at once."""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, fit, small
+from torch import nn
+
+from gan_demo import augment, recipes
+from gan_demo.losses import LOSSES, steepness
+from gan_demo.networks import Verdict, build_generator, cost
+from gan_demo.player import open_run
+from gan_demo.run import Run
+
+MODERN = [recipes.get("modern-cifar10"), recipes.get("modern-anime")]
+
+
+DIGITS = small(MODERN[0], channels=1, dataset="mnist", annealing=(64, 0.25, 0.1))
+
+
+@pytest.fixture(scope="module")
+def digits(mnist):
+    """256 real digits with a margin: 32x32, as the networks need."""
+    margin = ((0, 0), (0, 0), (2, 2), (2, 2))
+    return replace(mnist, pixels=np.pad(mnist.pixels[:256], margin), labels=mnist.labels[:256])
+
+
+@pytest.fixture(scope="module")
+def modern_run(digits, tmp_path_factory):
+    return fit(DIGITS, digits, tmp_path_factory.mktemp("runs") / "modern", length=8, snapshots=4)
+
+
+def test_the_penalty_is_the_squared_length_of_the_gradient_worked_out_by_hand():
+    """D(x) = a sum x^2 + b sum x: its gradient is 2 a x + b, and the penalty's gradient by a and b is known too."""
+    a, b = torch.tensor(0.7, requires_grad=True), torch.tensor(-0.3, requires_grad=True)
+    x = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    penalty = steepness((a * x.square() + b * x).sum((1, 2, 3)), x)
+    slope = 2 * 0.7 * x.detach() - 0.3
+    torch.testing.assert_close(penalty.detach(), slope.square().sum((1, 2, 3)).mean())
+    penalty.backward()
+    torch.testing.assert_close(a.grad, (2 * slope * 2 * x.detach()).sum((1, 2, 3)).mean())
+    torch.testing.assert_close(b.grad, (2 * slope).sum((1, 2, 3)).mean())
+
+
+def test_the_relativistic_loss_is_its_formula_and_pairs_row_by_row():
+    loss, recipe = LOSSES["relativistic"], small(MODERN[0], gradient_penalty=0.5)
+    generator = torch.Generator().manual_seed(0)
+    real, fake = ((torch.randn(4, 3, 2, 2, generator=generator), torch.arange(4)) for _ in range(2))
+
+    def look(images: torch.Tensor, classes: torch.Tensor) -> Verdict:
+        return Verdict(images.sum((1, 2, 3)) + classes)
+
+    def pairing(ahead: torch.Tensor) -> float:
+        return sum(math.log(1 + math.exp(-float(one))) for one in ahead) / len(ahead)
+
+    terms, scores = loss.discriminator(recipe, look, real, fake, None)
+    terms = {name: value.detach() for name, value in terms.items()}
+    ahead = real[0].sum((1, 2, 3)) - fake[0].sum((1, 2, 3))
+    assert float(terms["d_pair"]) == pytest.approx(pairing(ahead), rel=1e-5)
+    assert float(terms["r1"]) == float(terms["r2"]) == pytest.approx(0.5 / 2 * 3 * 2 * 2)  # a gradient of ones
+    assert float(loss.generator(recipe, look, real, fake, None)["g"]) == pytest.approx(pairing(-ahead), rel=1e-5)
+    assert float(scores["real_score"] + scores["fake_score"]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", augment.WAYS)
+def test_an_augmentation_changes_images_alike_and_has_gradients_of_every_order(name):
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(6, 3, 16, 16, dtype=torch.double, generator=random)
+    changed = augment.augmentation((name,), lambda count: torch.rand(6, count, generator=random).double())
+    assert torch.equal(changed(images), changed(images)) and not torch.equal(changed(images), images)
+    assert torch.equal(augment.augmentation((), lambda _: pytest.fail("draws numbers for nothing"))(images), images)
+    few = images[:, :1, :8, :8].clone().requires_grad_()
+    assert torch.autograd.gradcheck(changed, few) and torch.autograd.gradgradcheck(changed, few)
+
+
+def test_what_is_moved_is_moved_whole_and_half_of_a_side_is_hidden():
+    x = torch.arange(1.0, 257).view(1, 1, 16, 16)
+    numbers = torch.tensor([[0.99, 0.0]])  # two down, two to the left
+    moved = augment.translation(x, numbers)
+    assert torch.equal(moved[0, 0, 2:, :-2], x[0, 0, :-2, 2:]) and not moved[0, 0, :2].any()
+    hidden = augment.cutout(x, torch.tensor([[0.5, 0.5]])) == 0
+    assert 7 * 7 <= int(hidden.sum()) <= 8 * 8 and hidden[0, 0, 8, 8]
+    torch.testing.assert_close(augment.colour(x.expand(1, 3, 16, 16), torch.full((1, 3), 0.5)), x.expand(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize("recipe", MODERN, ids=lambda recipe: recipe.name)
+def test_the_generator_is_small_enough_for_a_page(recipe):
+    classes = 10 if recipe.conditional else 0
+    with torch.device("meta"):
+        generator = build_generator(recipe, classes)
+    assert sum(weights.numel() for weights in generator.parameters()) <= 2_000_000
+    z = torch.empty(1, recipe.latent_size, device="meta")
+    assert 2 * cost(generator, z, classes).products <= 0.2e9
+
+
+def test_rates_and_penalty_fall_with_the_images_seen():
+    recipe = MODERN[0]
+    end = recipe.annealing[0]
+    middle, late = recipe.annealed(end // 2), recipe.annealed(2 * end)
+    assert recipe.annealed(0) == recipe and recipe.gradient_penalty == 0.05
+    assert middle.learning_rates[0] == pytest.approx(1.25e-4) and middle.gradient_penalty == pytest.approx(0.0275)
+    assert late.learning_rates == pytest.approx((5e-5, 5e-5)) and late.gradient_penalty == pytest.approx(0.005)
+    assert recipes.get("dcgan-mnist").annealed(10**9) is recipes.get("dcgan-mnist")
+
+
+def test_a_fresh_network_keeps_the_scale_of_what_goes_through_it():
+    """Fix-up: no normalisation, and yet neither dying nor exploding pictures and verdicts at step 0."""
+    from gan_demo.networks import build
+
+    torch.manual_seed(0)
+    generator, discriminator = build(MODERN[0], 10)
+    classes = nn.functional.one_hot(torch.arange(16) % 10, 10).float()
+    with torch.no_grad():
+        images = generator(torch.randn(16, 64), classes)
+        assert 0.3 < float(images.std()) < 3
+        assert 0.01 < float(discriminator(images, classes).source.std()) < 3
+
+
+def test_a_modern_run_is_played_and_its_history_and_config_say_what_it_is(modern_run):
+    run = Run(modern_run.run.path)
+    assert run.config.as_recipe() == modern_run.recipe
+    assert run.config.hyperparameters["augment"] == ("mirror", "translation", "cutout")
+    row = run.read_history()[-1]
+    assert {"d_pair", "r1", "r2", "g"} <= set(row) and row["real_score"] + row["fake_score"] == pytest.approx(1)
+    player = open_run(run.path)
+    pictures = player.generate([5, 5], classes=[0, 1])
+    assert (pictures[0] != pictures[1]).any()
+    assert player.verdict(pictures, [0, 1]) is None  # it compares, and says nothing of a picture alone
+    assert np.abs(player.film([5], [0])[0].astype(int) - player.film([5], [0])[-1]).max() > 0
+
+
+def test_a_resumed_modern_run_ends_as_the_unbroken_one(modern_run, digits, tmp_path, monkeypatch):
+    from gan_demo.training import Trainer
+
+    step = Trainer.train_step
+
+    def stopping(self):
+        step(self)
+        self.stopped_by = "SIGTERM" if self.step == 3 else ""
+
+    monkeypatch.setattr(Trainer, "train_step", stopping)
+    fit(DIGITS, digits, tmp_path / "broken", length=8, snapshots=4)
+    monkeypatch.undo()
+    broken = fit(DIGITS, digits, tmp_path / "broken", length=8, snapshots=4, resume=True)
+    assert [one.sha256 for one in broken.run.snapshots] == [one.sha256 for one in modern_run.run.snapshots]
+    for side in ("generator", "discriminator"):
+        ends = [getattr(run.gan, side).state_dict() for run in (broken, modern_run)]
+        assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0]), side
+
+
+SHARE = """
+import sys, torch
+from dataclasses import replace
+from gan_demo import recipes
+from gan_demo.gan import GAN
+from gan_demo.parallel import World
+torch.set_num_threads(1)
+world, cpu = World(torch.device("cpu")), torch.device("cpu")
+narrow = {"generator_widths": (16,) * 4, "discriminator_widths": (16,) * 4}
+recipe = replace(recipes.get("modern-cifar10"), batch_size=8, **narrow)
+gan = GAN(recipe, 10, world, cpu)
+pixels = torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+for _ in range(3):
+    terms = gan.step([(world.share(pixels), world.share(torch.arange(8)))])
+if world.first:
+    torch.save([gan.generator.state_dict(), gan.discriminator.state_dict()], sys.argv[1])
+world.leave()
+"""
+
+
+def test_two_processes_share_a_modern_batch_as_one_takes_it(tmp_path):
+    """Gradients of gradients are averaged too: after three steps nearly all weights agree to rounding."""
+    script = tmp_path / "share.py"
+    script.write_text(SHARE)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    for name, launcher in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for one, two in zip(*(torch.load(tmp_path / name) for name in ("one", "two")), strict=True):
+        apart = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
+        assert float(apart.quantile(0.99)) < 2e-6 and float(apart.max()) < MODERN[0].learning_rates[0]
