@@ -13,7 +13,10 @@ from gan_demo.errors import GanDemoError
 
 ROOT = Path(__file__).parent.parent.parent
 SECTIONS = {
+    "start": "from python app.py to the page and to its first film, cold and warm",
     "page": "scrubbing, and a new seed's film, near and far from the server",
+    "slider": "gr.Slider to gr.Image against the film, for one visitor and for twenty at once",
+    "memory": "the app with every run opened",
     "training": "a step of each recipe beside the published eager loop with its DataLoader",
 }
 

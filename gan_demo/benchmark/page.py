@@ -4,14 +4,14 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.report import Figure, Options, Row, percentile
-from gan_demo.benchmark.server import Distance, serving, visiting
+from gan_demo.benchmark.server import serving, visiting
 
 SCRUBS, SEEDS, ROUND_TRIP = 120, 15, 80  # how often each is measured; milliseconds
 
 # From each of the mouse's input events to the moment when the frame that shows it has gone to the screen.
 WATCH_SCRUBS = """() => {
-  if (window.scrubs) return (window.scrubs = []);
   window.scrubs = [];
   document.querySelector("#film .scrub").addEventListener("input", (event) => {
     requestAnimationFrame(() => {
@@ -53,17 +53,16 @@ def measure(options: Options) -> Iterator[Row]:
     with serving("app.py", "--runs", options.runs) as app, visiting() as page:
         app.wait()
         app.get(app.film_url(app.keys()[0]) + "424242")  # torch is there
-        start = time.perf_counter()
-        page.goto(app.url)
-        page.wait_for_selector("#film .film[data-shown]")
-        yield Figure("address to film on screen", [time.perf_counter() - start], "s")
-        page.wait_for_load_state("networkidle")
-        distance = Distance(page)
         for place, latency, budget in (("local", 0, "250 ms"), (f"{ROUND_TRIP} ms away", ROUND_TRIP, "450 ms")):
-            distance.set(latency)
-            seeds = [page.evaluate(NEW_SEED, 1000 * (latency + 1) + 17 * i) for i in range(SEEDS)]
-            scrubs = drag(page)
-            frames = page.evaluate(DRAG, 2000)
+            with far(app.url, latency) as address:
+                start = time.perf_counter()
+                page.goto(address)
+                page.wait_for_selector("#film .film[data-shown]")
+                yield Figure(f"address to film on screen, {place}", [time.perf_counter() - start], "s")
+                page.wait_for_load_state("networkidle")
+                seeds = [page.evaluate(NEW_SEED, 1000 * (latency + 1) + 17 * i) for i in range(SEEDS)]
+                scrubs = drag(page)
+                frames = page.evaluate(DRAG, 2000)
             yield Figure(f"new seed to film on screen, {place}", seeds, "ms", budget)
             yield Figure(f"scrub to painted, {place}", scrubs, "ms")
             yield Figure(f"scrub to painted, p95, {place}", [percentile(scrubs, 95)], "ms", "16.7 ms")

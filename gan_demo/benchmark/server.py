@@ -51,8 +51,21 @@ class Server:
         revision = json.loads(self.get(f"{key}/run.json"))["revision"]
         return f"{key}/{revision}/film.webp?seed="
 
+    def memory(self, what: str = "VmRSS") -> list[float]:
+        """MiB of memory now (or "VmHWM": at the most so far); nothing where there is no /proc."""
+        return memory(self.process.pid, what)
+
     def keys(self) -> list[str]:
         return json.loads(self.get("runs.json"))
+
+
+def memory(process: int, what: str = "VmRSS") -> list[float]:
+    """One line of a process's /proc/PID/status in MiB, or nothing where there is none."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return []
+    return [int(line.split()[1]) / 1024 for line in lines if line.startswith(what)]
 
 
 @contextmanager
@@ -84,17 +97,3 @@ def visiting() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield browser.new_page(viewport={"width": 1280, "height": 720})
         browser.close()
-
-
-class Distance:
-    """How far the browser is from the server."""
-
-    def __init__(self, page: Any):
-        self._session = page.context.new_cdp_session(page)
-        self._session.send("Network.enable")
-
-    def set(self, latency: int, bits: float = 0) -> None:
-        """Milliseconds of a round trip, and bits a second that come (0: as many as can)."""
-        throughput = bits / 8 if bits else -1
-        conditions = {"offline": False, "latency": latency, "downloadThroughput": throughput, "uploadThroughput": -1}
-        self._session.send("Network.emulateNetworkConditions", conditions)

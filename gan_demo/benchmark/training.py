@@ -30,7 +30,9 @@ LARGE = (  # what the budgets for one H200 name
 
 
 def measure(options: Options) -> Iterator[Row]:
-    for recipe in (recipe for recipe in RECIPES.values() if recipe.loss == "bce"):  # the tutorials', not the modern ones
+    for recipe in (
+        recipe for recipe in RECIPES.values() if recipe.loss == "bce"
+    ):  # not the modern
         yield from compare(recipe, torch.device("cpu"), "", "1x" if recipe.network == "mlp" else "1.8x")
     for recipe, budget in LARGE:
         if torch.cuda.is_available():
@@ -153,7 +155,7 @@ class Pictures(torch.utils.data.Dataset):
 
         half = (0.5,) * images.pixels.shape[1]
         self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
-        self.pixels, self.labels = images.pixels.transpose(0, 2, 3, 1), images.labels
+        self.pixels, self.labels = images.pixels.transpose(0, 2, 3, 1), np.asarray(images.labels)
 
     def __len__(self) -> int:
         return len(self.pixels)
