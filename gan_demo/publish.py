@@ -3,6 +3,8 @@
 import json
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,12 @@ from tqdm import tqdm
 from gan_demo import card, hub
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
-from gan_demo.wire import HubError, Token, connect, explained
+from gan_demo.wire import GIVE_UP_SECONDS, HubError, Token, connect, explained
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+SLOW_SECONDS = 30  # after which a person is told what is waited for
 
 
 class Publisher:
@@ -42,10 +46,12 @@ class Publisher:
     def publish(self, run: Run, metrics: dict[str, Any] | None) -> str:
         """Push the whole folder with its card, and return where it went, in words. HubError says how to do it later."""
         self.close()
+        patience = f"it is given up where the Hub says nothing for {GIVE_UP_SECONDS} s"
         try:
-            done = hub.push(
-                run, self.repo_id, self.private, lambda theirs: card.text(run, metrics, self.repo_id, theirs)
-            )
+            with _told_when_slow(f"{self.repo_id}: the push is still on its way; {patience}"):
+                done = hub.push(
+                    run, self.repo_id, self.private, lambda theirs: card.text(run, metrics, self.repo_id, theirs)
+                )
         except HubError as error:
             raise HubError(f"{error}; {run.path} is complete, push it with --resume", error.passing) from None
         what = f", tagged {done.tag}" if done.tag else ""
@@ -86,7 +92,8 @@ class SnapshotPusher:
         """Take no more snapshots, and wait at most so long for the one that is on its way."""
         self._closed.set()
         self._news.set()
-        self._thread.join(seconds)
+        with _told_when_slow(f"{self.repo_id}: a snapshot is still on its way; it is waited for {seconds:g} s at most"):
+            self._thread.join(seconds)
 
     def _work(self) -> None:
         pause, failing = self.pauses[0], False
@@ -131,6 +138,18 @@ class SnapshotPusher:
             operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
             self._api.create_commit(self.repo_id, operations, commit_message=f"step {entries[-1]['step']}")
             self._sent |= {entry["sha256"] for entry in entries}
+
+
+@contextmanager
+def _told_when_slow(sentence: str) -> Iterator[None]:
+    """Say so where what happens inside takes long."""
+    timer = threading.Timer(SLOW_SECONDS, _say, [sentence])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _say(sentence: str) -> None:

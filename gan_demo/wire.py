@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 READ_SECONDS = 3  # of silence, where the Hub is asked for something
 WRITE_SECONDS = 60  # of silence, where it has to store something
+GIVE_UP_SECONDS = 100  # of silence, after which huggingface_hub's five retries are left out
 Token = str | bool | None  # False sends none; None sends the one of HF_TOKEN or `hf auth login`
 
 
@@ -47,13 +49,26 @@ def _bound_waiting() -> None:
     hooks = hub.get_session().event_hooks
 
     class Client(type(hub.get_session())):  # type: ignore[misc]  # httpx2's from huggingface_hub 2.0 on, httpx's before
+        silent_since = 0.0  # of all clients: when the first write was sent of those that nothing answered; 0 for none
+
         def send(self, request: Any, **options: Any) -> Any:
+            now = time.monotonic()
             reads = request.method in ("GET", "HEAD") or "/paths-info/" in request.url.path
-            seconds = READ_SECONDS if reads else WRITE_SECONDS
+            given_up = Client.silent_since and now - Client.silent_since >= GIVE_UP_SECONDS
+            seconds = READ_SECONDS if reads or given_up else WRITE_SECONDS
             asked = request.extensions.get("timeout") or {}
             waits = {what: asked.get(what) or seconds for what in ("connect", "read", "write", "pool")}
             request.extensions = {**request.extensions, "timeout": waits}
-            return super().send(request, **options)
+            try:
+                answer = super().send(request, **options)
+            except Exception as error:
+                if not reads and "Timeout" in type(error).__name__:
+                    Client.silent_since = Client.silent_since or now
+                    if time.monotonic() - Client.silent_since >= GIVE_UP_SECONDS:
+                        raise TimeoutError("the Hub does not answer") from None  # which huggingface_hub does not retry
+                raise
+            Client.silent_since = 0.0
+            return answer
 
     hub.set_client_factory(lambda: Client(event_hooks=hooks, follow_redirects=True, timeout=None))
 
@@ -81,8 +96,8 @@ def _explain(error: BaseException, what: str) -> HubError:
         RevisionNotFoundError,
     )
 
-    while isinstance(error, LocalEntryNotFoundError) and error.__cause__:  # "not cached either": say why it was asked
-        error = error.__cause__
+    while isinstance(error, LocalEntryNotFoundError | RuntimeError) and error.__cause__:
+        error = error.__cause__  # "not cached either", "error while uploading": say why
     if isinstance(error, GatedRepoError):
         return HubError(f"{what}: its owner grants access one by one: ask for it on its page, then `hf auth login`")
     if isinstance(error, RepositoryNotFoundError):

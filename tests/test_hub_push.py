@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hub_double import SECRET, SHIPPED, HubDouble, push, wait_until
 
-from gan_demo import card, hub
+from gan_demo import card, hub, publish, wire
 from gan_demo.errors import GanDemoError
 from gan_demo.publish import SnapshotPusher
 from gan_demo.run import Run
@@ -65,6 +65,21 @@ def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
     sent = double.repos["me/digits"].commits[-1].files
     assert f"snapshots/step-{before:08d}.safetensors" not in sent and f"samples/step-{before:08d}.png" not in sent
     assert f"snapshots/step-{run.steps[-1]:08d}.safetensors" in sent and ".gitattributes" in sent
+
+
+def test_a_hub_that_falls_silent_in_the_middle_of_a_push_is_given_up_and_told(run, double, monkeypatch, capfd):
+    monkeypatch.setattr(wire, "GIVE_UP_SECONDS", 0.8)
+    monkeypatch.setattr(publish, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", double.url)
+    publisher = publish.Publisher("me/digits")
+    double.stall("/lfs/")
+    with pytest.raises(HubError, match=r"the Hub does not answer: try again later; .* push it with --resume") as caught:
+        publisher.publish(run, None)
+    assert caught.value.passing and len(double.repos["me/digits"].commits) == 1
+    assert "me/digits: the push is still on its way; it is given up where" in capfd.readouterr().err
+    assert double.asked("/lfs/", "PUT") < 30  # huggingface_hub sends each of 20 snapshots six times
+    double.recover()
+    assert "tagged step-" in publisher.publish(run, None)
 
 
 @pytest.mark.parametrize("where", ["create", "/commit/"])
