@@ -36,6 +36,15 @@ def encode(pixels: np.ndarray, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+def size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP file; None where it is none, or was cut off."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            return image.size if len(data) == 8 + int.from_bytes(data[4:8], "little") else None
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def square(count: int) -> int:
     """Columns that make a grid of `count` as square as can be, never taller than wide."""
     return max(1, math.ceil(math.sqrt(count)))

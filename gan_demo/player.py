@@ -1,6 +1,7 @@
 """A run, played: its generator at any saved step, for any seed and class, as pictures, walks and films."""
 
 import copy
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -201,7 +202,8 @@ class Player:
         seeds = list(range(films.TILES))
         data, layout = films.sheet(self.film(seeds))
         self.run.write("film.webp", data)
-        self.run.write("film.json", {"seed": 0, "steps": self.steps, **layout, "revision": self.run.revision})
+        facts = {"seed": 0, "steps": self.steps, **layout, "revision": self.run.revision}
+        self.run.write("film.json", {**facts, "sha256": hashlib.sha256(data).hexdigest()})
 
     # ---------------------------------------------------------------- how it is made
 
@@ -261,7 +263,7 @@ class Player:
             if self._judge is None and path.exists():
                 with torch.device("meta"):
                     network = build_discriminator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
-                stored = load_weights(path.read_bytes(), where)
+                stored = load_weights(_read(path, where), where)
                 weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
                 wanted = {
                     name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
@@ -336,6 +338,13 @@ class Player:
                 self._stored[step] = stored
         weights = {name: torch.from_numpy(value) for name, value in dequantize(self._stored[step]).items()}
         generator.load_state_dict(weights, strict=False, assign=True)
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise GanDemoError(f"{where} cannot be read ({error.strerror}): fetch or train the run again") from None
 
 
 def _padded(rows: np.ndarray) -> torch.Tensor:

@@ -10,7 +10,6 @@ import errno
 import hashlib
 import io
 import json
-import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,8 @@ from gan_demo.weights import Weights, load_weights, save_weights
 FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 MAX_IMAGE_SIZE = 512
+MAX_NAME = 255  # characters: what a folder's name may have
+LARGEST = 1e300  # sums and means of such numbers are finite too
 
 
 @dataclass(frozen=True)
@@ -81,13 +82,22 @@ class Snapshot:
 # ---------------------------------------------------------------- reading JSON strictly
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number that every program can hold, as integers of JSON need not be."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
 def _fits(value: Any, kind: Any) -> bool:
     if kind is Any:
         return True
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if kind in (int, str, bool, type(None)):
-        return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        return is_number(value)
+    if kind is int:
+        return isinstance(value, int) and is_number(value)
+    if kind is str:  # half a surrogate pair can be read from JSON, but not be sent to anyone
+        return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
+    if kind in (bool, type(None)):
+        return isinstance(value, kind)
     origin, inner = get_origin(kind), get_args(kind)
     if origin is list:
         return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
@@ -150,7 +160,10 @@ def _check_ranges(config: Config, where: str) -> None:
         "image_shape": len(shape) == 3 and 4 <= shape[0] == shape[1] <= MAX_IMAGE_SIZE and shape[2] in (1, 3),
         "latent_size": 1 <= config.latent_size <= 4096,
         "generator_widths": 1 <= len(widths) <= 32 and all(1 <= width <= 8192 for width in widths),
-        "classes": config.classes is None or 1 <= len(config.classes) <= 1000,
+        "name": len(config.name) <= MAX_NAME,
+        "recipe": len(config.recipe) <= MAX_NAME,
+        "classes": config.classes is None
+        or (1 <= len(config.classes) <= 1000 and all(len(name) <= MAX_NAME for name in config.classes)),
         "conditional": hyper["conditional"] == (config.classes is not None),
         "batch_size": 1 <= hyper["batch_size"] <= 2**20,
         "seed": 0 <= config.seed < 2**63,
@@ -179,7 +192,8 @@ def write_file(path: Path, data: bytes | str) -> None:
 
 
 def _json(data: Any) -> str:
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    return text.encode(errors="replace").decode()  # a folder's name need not be text, a class's and a run's has to be
 
 
 @contextmanager
@@ -309,7 +323,7 @@ class Run:
     def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:
         """Write the float32 weights of both networks at the last step."""
         for name, weights in (("model", generator), ("discriminator", discriminator)):
-            write_file(self.path / f"{name}.safetensors", save_weights(weights, self._metadata(step)))
+            write_file(self.path / f"{name}.safetensors", save_weights(weights, self._metadata(step), signed=True))
 
     def _metadata(self, step: int) -> dict[str, str]:
         return {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
@@ -328,17 +342,23 @@ class Run:
 
     def read_history(self) -> list[dict[str, float]]:
         """The logged steps, ascending: a dict of numbers each, empty where nothing was logged yet."""
-        path = self.path / "history.csv"
-        if not path.exists():
+        try:
+            lines = (self.path / "history.csv").read_text(errors="replace").splitlines(keepends=True)
+        except FileNotFoundError:
             return []
+        except OSError as error:
+            raise GanDemoError(
+                f"{self.label}/history.csv cannot be read ({error.strerror}): fetch or train the run again"
+            ) from None
+        names, *rest = [line.strip().split(",") for line in lines if line.endswith("\n")] or [[]]
         rows: list[dict[str, float]] = []
-        for row in csv.DictReader(io.StringIO(path.read_text(errors="replace"))):
+        for values in rest:
             try:
-                numbers = {key: float(value) for key, value in row.items()}
-            except (TypeError, ValueError):  # a torn line
+                row = {name: float(value) for name, value in zip(names, values, strict=True)}
+            except ValueError:  # a torn line
                 continue
-            if all(map(math.isfinite, numbers.values())) and "step" in numbers:
-                rows.append(numbers)
+            if all(map(is_number, row.values())) and "step" in row:
+                rows.append(row)
         return rows
 
     def rewind(self, step: int, without: int | None = None) -> None:

@@ -1,10 +1,10 @@
 """Weights on the disk: 8 bit with a scale for each output row, in safetensors. NumPy only."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from gan_demo.errors import GanDemoError
@@ -39,10 +39,15 @@ def dequantize(stored: Weights) -> Weights:
     }
 
 
-def save_weights(stored: Weights, metadata: dict[str, str]) -> bytes:
-    """Safetensors bytes, the same for the same weights: the library alone would shuffle the metadata's keys."""
+def save_weights(stored: Weights, metadata: dict[str, str], signed: bool = False) -> bytes:
+    """Safetensors bytes, the same for the same weights: the library alone would shuffle the metadata's keys.
+
+    `signed` puts the numbers' sha256 into the metadata, for a file that no index vouches for.
+    """
     data = safetensors.numpy.save(stored)
     end = 8 + int.from_bytes(data[:8], "little")
+    if signed:
+        metadata = {**metadata, "sha256": hashlib.sha256(data[end:]).hexdigest()}
     header = json.dumps({"__metadata__": metadata, **json.loads(data[8:end])}, separators=(",", ":"))
     padded = header.encode().ljust(-(-len(header.encode()) // 8) * 8)
     return len(padded).to_bytes(8, "little") + padded + data[end:]
@@ -52,10 +57,15 @@ def load_weights(data: bytes, where: str) -> Weights:
     """Read safetensors bytes as stored (8 bit or float32); GanDemoError where they are damaged or not finite."""
     try:
         stored = safetensors.numpy.load(data)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise GanDemoError(f"{where} is damaged ({error}): fetch or train the run again") from None
+        end = 8 + int.from_bytes(data[:8], "little")
+        signature = json.loads(data[8:end]).get("__metadata__", {}).get("sha256")
+    except Exception as error:  # a stranger's file finds many ways to be none
+        reason = str(error).partition("\n")[0][:120] or type(error).__name__
+        raise GanDemoError(f"{where} is damaged ({reason}): fetch or train the run again") from None
+    if signature not in (None, hashlib.sha256(data[end:]).hexdigest()):
+        raise GanDemoError(f"{where} is damaged (its sha256 is another): fetch or train the run again")
     for name, value in stored.items():
-        if value.dtype == np.int8 and f"{name}.scale" in stored:
+        if value.dtype == np.int8 and f"{name}.scale" in stored and not name.endswith(".scale"):
             scale = stored[f"{name}.scale"]
             if scale.ndim != value.ndim or any(a not in (1, b) for a, b in zip(scale.shape, value.shape, strict=True)):
                 raise GanDemoError(f"{where}: the scale of {name[:60]!r} does not fit its shape: the run is damaged")

@@ -1,6 +1,7 @@
 """The runs that the app knows: listed without torch, played on demand, their pictures kept."""
 
 import contextlib
+import hashlib
 import math
 import re
 import threading
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_demo import film, hub
 from gan_demo.errors import GanDemoError
-from gan_demo.run import Run
+from gan_demo.run import Run, is_number
 from gan_demo.ui.cache import ByteCache
 from gan_demo.ui.sources import Folder, Repository, Source
 
@@ -193,12 +194,16 @@ class Library:
         run = self.run(key)
         facts = run.read_json("film.json")
         plan = film.layout(len(run.steps), film.TILES, *run.config.image_shape[:2])
-        if not isinstance(facts, dict) or facts != {"seed": seed, "steps": run.steps, **plan, "revision": run.revision}:
+        signature = facts.pop("sha256", None) if isinstance(facts, dict) else None
+        if facts != {"seed": seed, "steps": run.steps, **plan, "revision": run.revision}:
             return None
         try:
-            return (run.path / "film.webp").read_bytes()
+            data = (run.path / "film.webp").read_bytes()
         except OSError:
             return None
+        columns, rows = plan["frame_columns"], -(-plan["frames"] // plan["frame_columns"])
+        whole = film.size(data) == (columns * plan["frame_width"], rows * plan["frame_height"])
+        return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
 
     def card(self, key: str) -> dict[str, Any]:
         """Everything that the page needs to know of a run before it asks for pictures; plain JSON.
@@ -230,7 +235,7 @@ def _facts(run: Run) -> dict[str, Any]:
     config = run.config
     try:
         history = run.read_history()
-    except OSError:  # the folder went between two looks: the next one tells
+    except GanDemoError:  # the curves are left out, the pictures stay
         history = []
     return {
         "name": config.name,
@@ -270,9 +275,7 @@ def quality(run: Run) -> dict[str, Any] | None:
     points = []
     for entry in metrics["snapshots"]:
         numbers = entry if isinstance(entry, dict) else {}
-        point = {
-            name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if _is_number(numbers.get(name))
-        }
+        point = {name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if is_number(numbers.get(name))}
         if point.get("step") in run.steps and len(point) > 1:
             points.append(point)
     if not points:
@@ -282,12 +285,8 @@ def quality(run: Run) -> dict[str, Any] | None:
         "measure": "swd" if metrics.get("measure") == "swd" else "frechet",
         "points": points,
         "best": best if best in run.steps else None,
-        "floor": floor if _is_number(floor) else None,
+        "floor": floor if is_number(floor) else None,
     }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _folders(source: Path) -> list[Path]:

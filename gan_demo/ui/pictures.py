@@ -48,6 +48,8 @@ def grid_json(library: Library, key: str, query: Query) -> bytes:
     """Each tile's seed and class, and the last discriminator's verdict: the probability that it is real, or null."""
     grid = read_grid(library, key, query)
     verdict = library.player(key).verdict(_tiles(library, key, grid), grid.classes)
+    if verdict is not None and not np.isfinite(verdict).all():  # the weights are, but not what comes of them
+        verdict = None
     facts = {
         "seeds": grid.seeds,
         "classes": grid.classes,

@@ -1,0 +1,209 @@
+"""What a visitor would lose to a damaged run folder: the page, or the truth. It is told in one line, or it plays."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import STEPS, toy_run
+from hard import VALUES, hard, one_line
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from gan_demo.errors import GanDemoError
+from gan_demo.player import open_run
+from gan_demo.run import Run
+from gan_demo.ui.library import Library
+from gan_demo.ui.routes import ROOT, routes
+
+DOCUMENTS = ("config.json", "snapshots/index.json", "metrics.json", "film.json")
+ASKED = ("film.webp", "grid.json?tiles=4", "walk.webp?stops=1,2&frames=4")
+Damage = Callable[["Folder"], object]
+
+
+class Folder:
+    """A run folder that is damaged and mended again, and what it showed when it was whole."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.files = {
+            file.relative_to(path).as_posix(): file.read_bytes()
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and "state" not in file.parts
+        }
+        self.names = list(self.files)
+        self.whole = self.use()
+        assert set(self.whole) == {"pictures", *ASKED}
+
+    def mend(self) -> None:
+        for file in sorted(self.path.rglob("*"), reverse=True):
+            name = file.relative_to(self.path).as_posix()
+            if file.is_dir() and name in self.files:
+                file.rmdir()
+            elif file.is_file() and name not in self.files:
+                file.unlink()
+        for name, data in self.files.items():
+            if not (self.path / name).is_file() or (self.path / name).read_bytes() != data:
+                (self.path / name).write_bytes(data)
+
+    def use(self) -> dict[str, bytes]:
+        """What a program and a visitor get to see of it; GanDemoError where it cannot be opened at all."""
+        seen = {}
+        try:
+            seen["pictures"] = open_run(self.path).film([0, 1]).tobytes()
+        except GanDemoError as error:
+            one_line(error)
+        library = Library([str(self.path)])
+        with TestClient(Starlette(routes=routes(library))) as browser:
+            listing = browser.get(f"{ROOT}/library.json").json()
+            if not listing["runs"]:  # it lacks its snapshots, as a run has that was started just now
+                one_line(*listing["problems"], hidden=self.path)
+                return seen
+            key = listing["runs"][0]["key"]
+            card = browser.get(f"{ROOT}/{key}/run.json").json()
+            for name in ASKED:
+                answer = browser.get(f"{ROOT}/{key}/{card['revision']}/{name}")
+                if answer.status_code == 200:
+                    seen[name] = answer.content
+                else:
+                    one_line(answer.json()["error"], hidden=self.path)
+        return seen
+
+    def survive(self) -> dict[str, bytes]:
+        """`use`, where a refusal in one line is an answer too; mends the folder."""
+        try:
+            return self.use()
+        except GanDemoError as error:
+            one_line(error)
+            return {}
+        finally:
+            self.mend()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Folder:
+    """A conditional run of three snapshots with all that the page reads."""
+    path = toy_run(tmp_path_factory.mktemp("hard") / "run", "cdcgan-mnist", list("0123456789"), metrics=True)
+    Run(path).rewind(STEPS[2])
+    open_run(path).write_ready_film()
+    return Folder(path)
+
+
+# ---------------------------------------------------------------- bytes
+
+at = st.floats(0, 1, exclude_max=True)
+
+
+def cut(name: str, where: float) -> Damage:
+    def damage(folder: Folder) -> None:
+        data = folder.files[name]
+        (folder.path / name).write_bytes(data[: int(where * len(data))])
+
+    return damage
+
+
+def flip(name: str, places: list[tuple[float, int]]) -> Damage:
+    def damage(folder: Folder) -> None:
+        data = bytearray(folder.files[name])
+        for where, bit in places:
+            data[int(where * len(data))] ^= 1 << bit
+        (folder.path / name).write_bytes(data)
+
+    return damage
+
+
+def replace(name: str, data: bytes) -> Damage:
+    return lambda folder: (folder.path / name).write_bytes(data)
+
+
+def append(name: str, data: bytes) -> Damage:
+    return lambda folder: (folder.path / name).write_bytes(folder.files[name] + data)
+
+
+def remove(name: str) -> Damage:
+    return lambda folder: (folder.path / name).unlink()
+
+
+def rename(name: str, to: str) -> Damage:
+    return lambda folder: (folder.path / name).rename((folder.path / name).with_name(to))
+
+
+def bury(name: str) -> Damage:
+    """A folder in the file's place."""
+
+    def damage(folder: Folder) -> None:
+        (folder.path / name).unlink()
+        (folder.path / name).mkdir()
+
+    return damage
+
+
+def swap(name: str, other: str) -> Damage:
+    def damage(folder: Folder) -> None:
+        (folder.path / name).write_bytes(folder.files[other])
+        (folder.path / other).write_bytes(folder.files[name])
+
+    return damage
+
+
+def damages(names: list[str]) -> st.SearchStrategy[tuple[str, Damage]]:
+    name, others = st.sampled_from(names), st.sampled_from(names)
+    junk = st.binary(max_size=40)
+    places = st.lists(st.tuples(at, st.integers(0, 7)), min_size=1, max_size=3)
+    kinds = [
+        *(st.builds(lambda n, *rest, kind=kind: (n, kind(n, *rest)), name, *more) for kind, more in (
+            (cut, [at]), (flip, [places]), (flip, [places]), (replace, [junk]), (append, [junk]), (remove, []),
+            (rename, [st.sampled_from(["other", "CONFIG.JSON", "step-00000001.safetensors"])]), (bury, []),
+        )),
+        st.builds(lambda n, o: (n, swap(n, o)), name, others),
+    ]  # fmt: skip
+    return st.one_of(kinds)
+
+
+@hard(40)
+@given(data=st.data())
+def test_a_damaged_file_is_told_in_one_line_or_changes_no_picture(folder, data):
+    name, damage = data.draw(damages(folder.names))
+    damage(folder)
+    shown = folder.survive()
+    if name == "config.json":  # says how a picture is made: another setting is another picture
+        return
+    for what, content in shown.items():
+        unjudged = what.startswith("grid.json") and json.loads(content)["verdict"] is None
+        assert unjudged or content == folder.whole[what], f"{name} is damaged, and {what} another"
+
+
+# ---------------------------------------------------------------- documents that lie
+
+
+def put(document: Any, where: list[float], value: Any) -> Any:
+    """The document with a value in the place of one of its parts, or a key that nobody knows."""
+    if not where or not isinstance(document, dict | list) or not document:
+        return value
+    keys = list(document) if isinstance(document, dict) else list(range(len(document)))
+    key = keys[int(where[0] * len(keys))]
+    changed = document.copy()
+    changed[key] = put(document[key], where[1:], value)
+    return changed
+
+
+@hard(40)
+@given(name=st.sampled_from(DOCUMENTS), where=st.lists(at, max_size=4), value=VALUES)
+def test_a_document_that_lies_is_told_in_one_line_or_plays(folder, name, where, value):
+    text = json.dumps(put(json.loads(folder.files[name]), where, value))
+    (folder.path / name).write_text(text)
+    folder.survive()
+
+
+@hard(50)
+@given(rows=st.lists(st.lists(st.one_of(VALUES, st.floats()).map(str), max_size=8), max_size=6), torn=st.booleans())
+def test_a_history_of_anything_is_numbers_or_left_out(folder, rows, torn):
+    text = folder.files["history.csv"].decode() + "\n".join(map(",".join, rows)) + ("" if torn else "\n")
+    (folder.path / "history.csv").write_text(text, errors="replace")
+    card = Library([str(folder.path)]).card("run")
+    json.dumps(card, allow_nan=False)
+    assert len(card["history"]["step"]) >= 2
+    folder.mend()
