@@ -1,12 +1,15 @@
 """Open trained GANs in the browser: `python app.py [--runs SOURCE ...]`."""
 
 import argparse
+import ipaddress
 import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
+from gan_demo.live import Live
 from gan_demo.ui.library import Library
 
 HUB_SECONDS = 3  # after its start the page is there without what the Hub has not sent by then
@@ -32,7 +35,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--allow-hub", action="store_true", help="let visitors open public repositories of the Hub by name"
     )
+    parser.add_argument(
+        "--allow-training",
+        action=argparse.BooleanOptionalAction,
+        help="let visitors train, one at a time (default: only where this machine alone can reach the page)",
+    )
+    parser.add_argument("--data", default="data", metavar="PATH", help="data folder of such a training (%(default)s)")
+    parser.add_argument("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
+    if options.allow_training is None:
+        options.allow_training = not (on_a_space or options.share) and is_loopback(options.host)
+    live = Live(options.out, options.data) if options.allow_training else None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a training that is at work is ended too
     try:
         library = Library(options.runs or default_sources(), options.allow_hub)
 
@@ -41,11 +55,22 @@ def main(arguments: list[str] | None = None) -> int:
         library.settle(give_up - time.monotonic())
         for sentence in library.problems():
             print(f"app.py: {sentence}", file=sys.stderr)
-        serve(library, options.host, options.port, options.share)
+        serve(library, live, options.host, options.port, options.share)
     except GanDemoError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
+    finally:
+        if live:
+            live.close()
     return 0
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def default_sources() -> list[str]:

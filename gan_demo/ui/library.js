@@ -118,5 +118,5 @@ Object.assign(gan, (() => {
     button.disabled = false;
   });
 
-  return { look, join };
+  return { look, join, list };
 })());

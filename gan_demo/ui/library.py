@@ -65,6 +65,20 @@ class Library:
                     self._sources[key] = source
                     self.runs = {**self.runs, key: run}  # a new one: other threads may be reading the old
 
+    def take_in(self, path: Path) -> str | None:
+        """The key of a run folder that is made while the page is served; None while it has no snapshot yet."""
+        with self._looking:
+            for key, source in self._sources.items():
+                if isinstance(source, Folder) and source.path == path:
+                    return key
+            folder = Folder(path)
+            if (run := folder.news()) is None:
+                return None
+            key = self._key(folder, run)
+            self._sources[key] = folder
+            self.runs = {**self.runs, key: run}
+            return key
+
     def settle(self, seconds: float) -> None:
         """Wait so long at most for what the Hub was asked for. Raises GanDemoError where nothing at all can come."""
         asked = [source for source in self._waiting if isinstance(source, Repository)]

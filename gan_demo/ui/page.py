@@ -8,7 +8,9 @@ from typing import Any
 import gradio as gr
 
 from gan_demo.errors import GanDemoError
-from gan_demo.ui import generate, replay, walk
+from gan_demo.live import Live
+from gan_demo.ui import generate, replay, stage, walk
+from gan_demo.ui import live as live_tab
 from gan_demo.ui.endpoints import declare_zero_gpu, endpoints
 from gan_demo.ui.library import Library
 from gan_demo.ui.routes import routes
@@ -16,12 +18,12 @@ from gan_demo.ui.theme import theme
 
 HERE = Path(__file__).parent
 SCRIPTS = ("state.js", "words.js", "pictures.js", "library.js", "curves.js", "video.js", "replay.js", "talk.js")
-STYLES = ("page.css", "film.css", "tabs.css", "waiting.css")
-TABS = {"replay": replay, "generate": generate, "walk": walk}
+STYLES = ("page.css", "film.css", "tabs.css", "waiting.css", "live.css")
+TABS = {"replay": replay, "generate": generate, "walk": walk, "live": live_tab}
 TITLE = "GAN, replayed"
 
 
-def build(library: Library) -> gr.Blocks:
+def build(library: Library, live: Live | None = None) -> gr.Blocks:
     """The page over a library of runs. All that a visitor chooses stays in the visitor's browser."""
     titles = library.titles()
     classes = next((run.config.classes for run in library.runs.values()), None)
@@ -50,6 +52,8 @@ def build(library: Library) -> gr.Blocks:
         )
         with gr.Tabs(elem_id="tabs") as tabs:
             for name, tab in TABS.items():
+                if name == "live" and live is None:
+                    continue
                 with gr.Tab(name.capitalize(), id=name) as front:
                     tab.build()
                 front.select(fn=None, js=f"() => gan.input('tab', '{name}')")
@@ -75,32 +79,38 @@ def _static(name: str, elem_id: str) -> gr.HTML:
     )
 
 
-def head(library: Library) -> str:
+def head(library: Library, on_stage: stage.Stage | None = None) -> str:
     """What stands in the page's head: the list of runs, the styles and the scripts, in that order."""
-    data = json.dumps(library.listing()).replace("<", "\\u003c")  # a name must not end the script element
-    parts = [f'<script type="application/json" id="gan-library">{data}</script>']
+    parts = [_data("gan-library", library.listing())]
+    parts += [_data("gan-live", on_stage.offers())] if on_stage else []
     parts += [f"<style>\n{(HERE / name).read_text(encoding='utf-8')}</style>" for name in STYLES]
     parts += [f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS]
     return "\n".join(parts)
 
 
-def launch_options(library: Library) -> dict[str, Any]:
-    """How the page wants to be launched, wherever it is served."""
+def _data(elem_id: str, data: Any) -> str:
+    text = json.dumps(data).replace("<", "\\u003c")  # a name must not end the script element
+    return f'<script type="application/json" id="{elem_id}">{text}</script>'
+
+
+def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]:
+    """How the page wants to be launched, wherever it is served. `live`: where visitors may train, if they may."""
+    on_stage = stage.Stage(live, library) if live else None
     return {
         "theme": theme(),
-        "head": head(library),
-        "app_kwargs": {"routes": routes(library)},
+        "head": head(library, on_stage),
+        "app_kwargs": {"routes": [*(stage.routes(on_stage) if on_stage else ()), *routes(library)]},
         "footer_links": ["api"],
     }
 
 
-def serve(library: Library, host: str, port: int | None, share: bool) -> None:
+def serve(library: Library, live: Live | None, host: str, port: int | None, share: bool) -> None:
     """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
     declare_zero_gpu()
-    page = build(library)
+    page = build(library, live)
     try:
         page.launch(
-            server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library)
+            server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library, live)
         )
     except OSError as error:
         where = f"port {port}" if port else "any port from 7860 on"

@@ -18,6 +18,7 @@ gan.film("replay").then((film) => {
     swd: ["sliced Wasserstein", "#009e73"],
     accuracy: ["class accuracy", "#cc79a7"],
   };
+  gan.lines = LINES; // Live draws them too
   const percent = (value) => `${Math.round(100 * value)}\u00a0%`;
   const precise = (value) => gan.number(value, value < 10 ? 2 : 0);
 

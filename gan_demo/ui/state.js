@@ -5,7 +5,8 @@
 window.gan = (() => {
   const library = JSON.parse(document.getElementById("gan-library").textContent);
   const MAX_SEED = Number.MAX_SAFE_INTEGER;
-  const TABS = ["replay", "generate", "walk"];
+  const live = document.getElementById("gan-live"); // there where the host allows it
+  const TABS = ["replay", "generate", "walk", ...(live ? ["live"] : [])];
   const TYPING_PAUSE = 1000; // ms: a number typed within it is one entry of the browser's history
   const ENTRIES = ["model", "seed", "class", "tab", "talk"]; // a change of one is an entry of the history
 
@@ -15,7 +16,7 @@ window.gan = (() => {
   const VALUES = {
     seed: [0, wholeSeed, seedRule],
     step: [null, wholeSeed, "a step is a whole number"],
-    tab: ["replay", (text) => (TABS.includes(text) ? text : null), `there are ${TABS.join(", ")}`],
+    tab: ["replay", (text) => (TABS.includes(text) ? text : null), `there are ${TABS.join(", ")}${live ? "" : "; the host of this page can add live with --allow-training"}`],
     talk: flag,
     from: [null, wholeSeed, seedRule], // Generate: the first tile's seed, where it is not the page's
     tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],

@@ -1,0 +1,357 @@
+/* Live: start a training, follow its run as any other run, and keep the hands on it while it trains. */
+"use strict";
+
+const OFFERS = JSON.parse(document.getElementById("gan-live").textContent);
+const ROOT = gan.ROOT.replace(/film$/, "live");
+const HEADER = "X-Gan-Live";
+const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
+const WAITING = 4000;
+const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
+const SIDE = 4; // tiles in a row
+const GAP = 0.012; // between two tiles, as a part of the picture's width
+const BATCH = { files: 200, bytes: 20e6 }; // of one's own pictures in a request
+const PRESETS = {
+  published: { k: null, d: 0, hint: "" },
+  small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
+  large: { k: 24, d: 0, hint: "24 discriminator steps for each step of the generator." },
+};
+
+const part = (selector) => element.querySelector(selector);
+const section = part(".live");
+const canvas = part("canvas");
+let status = { phase: "idle", key: null };
+let card = null; // of the run on the stage
+let picture = null; // its tiles, and the address they came from
+let own = null; // pictures of the visitor's: {pictures, count}
+let hint = "";
+let timer = 0;
+
+const token = {
+  get: () => localStorage.getItem("gan-live") ?? "new",
+  set: (value) => localStorage.setItem("gan-live", value),
+};
+const running = () => ["starting", "training", "paused", "ending"].includes(status.phase);
+
+// ---------------------------------------------------------------- asking
+
+async function ask(path, body) {
+  let response;
+  try {
+    response = await fetch(`${ROOT}/${path}`, { method: body ? "POST" : "GET", body, headers: { [HEADER]: token.get() } });
+  } catch {
+    throw new Error("The server does not answer: the page goes on with what it has.");
+  }
+  const told = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(told?.error ?? `The server could not do this (${response.status}).`);
+  return told;
+}
+
+/* Have something done, and see at once what came of it; what will not do is told where the person looks. */
+async function act(path, what = {}) {
+  try {
+    const told = await ask(path, what instanceof FormData ? what : JSON.stringify(what));
+    if (told.token) token.set(told.token);
+    gan.hush();
+    await loop();
+    return told;
+  } catch (error) {
+    gan.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+    return null;
+  }
+}
+
+const follow = gan.newest(async () => {
+  status = await ask("status.json");
+  drawControls();
+  if (status.key === null) return drawStage();
+  if (!gan.run(status.key)) await gan.list();
+  card = (await gan.freshCard(status.key)).card;
+  drawStage();
+  const { seed } = gan.state;
+  const step = card.snapshots.at(-1).step;
+  const url = gan.url(card, "grid.png", { seed, tiles: SIDE * SIDE, step, class: chosenClass() });
+  if (picture?.url === url) return;
+  picture = { url, tiles: await gan.bitmap(url), key: card.key };
+  canvas.setAttribute("aria-label", `${SIDE * SIDE} generated images, seeds ${seed} on, at step ${step}`);
+  paint();
+  section.dataset.shown = url;
+});
+
+/* The page's class, where this run has it. */
+const chosenClass = () => (gan.state.class !== null && gan.state.class < (card.classes ?? []).length ? gan.state.class : null);
+
+async function loop() {
+  clearTimeout(timer);
+  if (gan.state.tab !== "live" || document.hidden) return;
+  await follow();
+  clearTimeout(timer);
+  timer = setTimeout(loop, running() ? WATCHING : WAITING);
+}
+
+// ---------------------------------------------------------------- the stage
+
+function paint() {
+  const side = Math.round(canvas.clientWidth * devicePixelRatio);
+  if (!picture || !side) return;
+  const context = Object.assign(canvas, { width: side, height: side }).getContext("2d");
+  const gap = Math.max(1, Math.round(side * GAP));
+  const edge = (tile) => Math.round((tile * (side + gap)) / SIDE);
+  const from = picture.tiles.width / SIDE;
+  context.imageSmoothingEnabled = false;
+  for (let tile = 0; tile < SIDE * SIDE; tile++) {
+    const [column, row] = [tile % SIDE, Math.floor(tile / SIDE)];
+    const [x, y] = [edge(column), edge(row)];
+    const size = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
+    context.drawImage(picture.tiles, column * from, row * from, from, from, x, y, ...size);
+  }
+}
+
+function tell(place, headline, facts) {
+  part(`${place} .headline`).textContent = headline;
+  part(`${place} .facts`).replaceChildren(...facts.map((fact) => Object.assign(document.createElement("li"), { textContent: fact })));
+}
+
+const latest = (name, count = 1) => {
+  const values = (card.history[name] ?? []).slice(-count).sort((a, b) => a - b);
+  return values[Math.floor(values.length / 2)];
+};
+const percent = (value) => `${Math.round(100 * value)} %`;
+
+function drawStage() {
+  part(".said").textContent = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
+  const ended = ["done", "stopped", "failed"].includes(status.phase);
+  part(".after").hidden = status.key === null;
+  part(".push").hidden = !status.push;
+  part(".push").textContent = status.push ?? "";
+  section.dataset.phase = status.phase;
+  if (status.key === null) {
+    if (picture) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
+    picture = card = null;
+    part(".axis").hidden = true;
+    tell(".now", running() ? "Starting" : "", running() ? [`${gan.duration(status.seconds)} so far`] : []);
+    return tell(".aside", "", []);
+  }
+  const steps = card.history.step ?? [];
+  const last = card.snapshots.at(-1);
+  const reached = Math.max(steps.at(-1) ?? 0, last.step);
+  const speed = latest("images_per_second", 9);
+  tell(".now", `Step ${gan.number(reached)}`, [
+    card.training ? `of ${gan.number(card.training.length)}` : "the last",
+    `${gan.duration(status.seconds)} ${ended ? "in all" : "so far"}`,
+    ...(speed ? [`${gan.number(speed)} images/s`] : []),
+  ]);
+  tell(".aside", "", steps.length ? verdict(steps) : []);
+  chart(steps);
+}
+
+function verdict() {
+  const losses = ["d_real", "d_fake", "d_pair"].map((name) => latest(name)).filter((value) => value !== undefined);
+  return [
+    `D on real images: ${percent(latest("real_score"))}`,
+    `on generated ones: ${percent(latest("fake_score"))}`,
+    `loss of D ${gan.number(losses.reduce((a, b) => a + b, 0), 2)}`,
+    `loss of G ${gan.number(latest("g"), 2)}`,
+  ];
+}
+
+/* The curves by step, and where somebody turned a knob. */
+function chart(steps) {
+  part(".axis").hidden = steps.length < 2;
+  if (steps.length < 2) return;
+  const film = part(".film");
+  const size = (name) => parseFloat(getComputedStyle(film).getPropertyValue(name));
+  const at = (step) => step / steps.at(-1);
+  const line = (name) => ({
+    label: gan.lines[name][0],
+    colour: gan.lines[name][1],
+    points: card.history[name].map((y, i) => [at(steps[i]), y]),
+  });
+  const drawn = (names) => names.filter((name) => card.history[name]?.length).map(line);
+  const panels = [
+    { title: "Loss", lines: drawn(["d_real", "d_fake", "d_pair", "g", "d_class", "g_class"]), format: (y) => gan.number(y, 2) },
+    { title: "Discriminator says “real”", lines: drawn(["real_score", "fake_score"]), low: 0, high: 1, format: percent },
+  ];
+  gan.curves.draw(part(".curves"), panels, { width: part(".seek").clientWidth, height: size("--panel"), gutter: size("--gutter") });
+  const label = (step, text) => {
+    const made = Object.assign(document.createElement("span"), { textContent: text });
+    made.style.left = `${100 * at(step)}%`;
+    return made;
+  };
+  part(".ticks").replaceChildren(label(0, "0"), label(steps.at(-1), gan.number(steps.at(-1))));
+  part(".marks").replaceChildren(...turns(steps).map(([step, text]) => label(step, text)));
+}
+
+/* Where k or a rate became another: [[step, what it became]]. */
+function turns(steps) {
+  const names = { k: (v) => `k ${Math.round(v)}`, generator_rate: (v) => `G ${short(v)}`, discriminator_rate: (v) => `D ${short(v)}` };
+  const found = [];
+  for (const [name, say] of Object.entries(names)) {
+    const values = card.history[name] ?? [];
+    let before = values[0];
+    for (let i = 1; i < values.length - 1; i++) {
+      if (values[i] === values[i - 1] || values[i] !== values[i + 1] || values[i] === before) continue; // averaged over rows
+      found.push([steps[i], say((before = values[i]))]);
+    }
+  }
+  return found;
+}
+
+const short = (rate) => rate.toExponential(1).replace(".0", "");
+
+// ---------------------------------------------------------------- the controls
+
+const recipe = () => OFFERS.recipes.find((one) => one.name === part(".recipe").value);
+const rates = () => [".g", ".d"].map((knob, i) => recipe().rates[i] * 2 ** Number(part(knob).value));
+const k = () => KS[Number(part(".k").value)];
+
+function setKnobs(wantedRates, wantedK) {
+  [".g", ".d"].forEach((knob, i) => (part(knob).value = Math.round(Math.log2(wantedRates[i] / recipe().rates[i]))));
+  part(".k").value = KS.findLastIndex((one) => one <= wantedK);
+  sayKnobs();
+}
+
+function sayKnobs() {
+  part(".k-value").textContent = k();
+  [".g", ".d"].forEach((knob, i) => {
+    part(`${knob}-value`).textContent = short(rates()[i]);
+    part(knob).setAttribute("aria-valuetext", short(rates()[i]));
+  });
+  part(".k").setAttribute("aria-valuetext", k());
+  for (const button of element.querySelectorAll("[data-preset]")) {
+    const preset = PRESETS[button.dataset.preset];
+    const same = k() === (preset.k ?? recipe().k) && Number(part(".g").value) === 0 && Number(part(".d").value) === preset.d;
+    button.setAttribute("aria-pressed", same);
+  }
+}
+
+function offerData() {
+  const { data, source } = recipe();
+  const named = { there: data, download: `${data} (downloaded first)`, missing: `${data} (not here)` }[source];
+  const options = [new Option(named, "")];
+  options[0].disabled = source === "missing";
+  if (own) options.push(new Option(`Your pictures (${gan.number(own.count)})`, own.pictures));
+  part(".data").replaceChildren(...options);
+  part(".data").value = own?.pictures ?? "";
+}
+
+function drawControls() {
+  const free = !running();
+  if (!free && !element.querySelector("input[type=range]:active")) {
+    part(".recipe").value = status.recipe;
+    setKnobs(status.rates, status.k);
+  }
+  for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;
+  const hands = status.yours === true;
+  for (const name of [".k", ".g", ".d"]) part(name).disabled = !free && (!hands || status.phase === "ending");
+  for (const button of element.querySelectorAll("[data-preset]")) button.disabled = part(".k").disabled;
+  const goesOn = hands && (status.phase === "paused" || (free && status.resumable));
+  part(".start").hidden = !free;
+  part(".go-on").hidden = !goesOn;
+  part(".pause").hidden = !(hands && status.phase === "training");
+  part(".stop").hidden = !(hands && ["starting", "training", "paused"].includes(status.phase));
+  const limit = `It ends by itself after ${gan.duration(OFFERS.limit)}, and goes on when this page is closed.`;
+  part(".hint").textContent = free ? hint || limit : hands ? hint || limit : "Another visitor has the hands on this training: you watch it.";
+}
+
+/* What is turned counts at once while one's own training runs. */
+function turned() {
+  sayKnobs();
+  if (running() && status.yours) act("turn.json", { rates: rates(), k: k() });
+}
+
+for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, one.name));
+for (const steps of OFFERS.lengths) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
+part(".recipe").value = OFFERS.recipes.find((one) => one.name === "dcgan-mnist")?.name ?? OFFERS.recipes[0].name;
+part(".steps").value = 3000;
+part(".k").max = KS.length - 1;
+setKnobs(recipe().rates, recipe().k);
+offerData();
+
+part(".recipe").addEventListener("change", () => {
+  setKnobs(recipe().rates, recipe().k);
+  offerData();
+});
+for (const knob of [".k", ".g", ".d"]) {
+  part(knob).addEventListener("input", sayKnobs);
+  part(knob).addEventListener("change", turned);
+}
+part(".presets").addEventListener("click", (event) => {
+  const preset = PRESETS[event.target.closest("[data-preset]")?.dataset.preset];
+  if (!preset) return;
+  const [g, d] = recipe().rates;
+  setKnobs([g, d * 2 ** preset.d], preset.k ?? recipe().k);
+  hint = preset.hint;
+  turned();
+  drawControls();
+});
+part(".controls").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const pictures = part(".data").value || null;
+  act("start.json", { recipe: recipe().name, steps: Number(part(".steps").value), rates: rates(), k: k(), pictures });
+});
+for (const name of ["go-on", "pause", "stop"]) part(`.${name}`).addEventListener("click", () => act(`${name}.json`));
+part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab: "replay", step: null }));
+
+// ---------------------------------------------------------------- one's own pictures
+
+async function* walk(entry, path = "") {
+  if (entry.isFile) {
+    yield [path + entry.name, await new Promise((done, failed) => entry.file(done, failed))];
+    return;
+  }
+  const reader = entry.createReader();
+  for (;;) {
+    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+    if (!some.length) return;
+    for (const one of some) yield* walk(one, `${path}${entry.name}/`);
+  }
+}
+
+async function* listed(files) {
+  for (const file of files) yield [file.webkitRelativePath || file.name, file];
+}
+
+/* Send named files in as many requests as they need; a folder around them all is no class. */
+async function send(named) {
+  const all = [];
+  for await (const one of named) if (/\.(png|jpe?g|webp|bmp|gif|tiff?)$/i.test(one[0])) all.push(one);
+  if (!all.length) return gan.say("There is no picture in what you dropped: give PNG, JPEG, WebP, BMP, GIF or TIFF files.");
+  const depth = Math.max(...all.map(([name]) => name.split("/").length));
+  let to = null;
+  while (all.length) {
+    const form = new FormData();
+    for (let bytes = 0, count = 0; all.length && count < BATCH.files && (!count || bytes + all[0][1].size < BATCH.bytes); count++) {
+      const [name, file] = all.shift();
+      bytes += file.size;
+      form.append("files", file, depth > 2 ? name : name.split("/").at(-1));
+    }
+    const told = await act(`pictures.json${to ? `?to=${to}` : ""}`, form);
+    if (!told) return;
+    to = told.pictures;
+    own = told;
+    offerData();
+    part(".drop span").textContent = all.length ? `${gan.number(own.count)} sent …` : "or drop others here";
+  }
+}
+
+section.addEventListener("dragover", (event) => event.preventDefault());
+section.addEventListener("drop", (event) => {
+  event.preventDefault();
+  if (running()) return gan.say("A training is at work: drop pictures when it has ended.");
+  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+  send((async function* () {
+    for (const entry of entries) yield* walk(entry);
+  })());
+});
+part(".files").addEventListener("change", () => send(listed(part(".files").files)));
+
+// ---------------------------------------------------------------- following the page
+
+gan.watch((state, changed) => {
+  if (["tab", "seed", "class"].some((name) => changed.includes(name))) loop();
+});
+document.addEventListener("visibilitychange", loop);
+new ResizeObserver(() => {
+  paint();
+  if (card) chart(card.history.step ?? []);
+}).observe(section);

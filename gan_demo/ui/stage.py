@@ -1,0 +1,199 @@
+"""What the tab Live asks for: who trains what, and the hands on it.
+
+    GET  /gradio_api/live/status.json      what runs, or how it ended
+    POST /gradio_api/live/start.json       begin one: {"recipe", "steps", "rates", "k", "pictures"}
+    POST /gradio_api/live/{act}.json       pause, go-on, stop or turn what runs: for whoever started it
+    POST /gradio_api/live/pictures.json    add files to a collection of one's own pictures
+
+Who starts a training gets a token; the others watch. All else about the run comes by the routes of any other run.
+"""
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gan_demo import recipes
+from gan_demo.data import DATASETS
+from gan_demo.errors import GanDemoError
+from gan_demo.live import LENGTHS, Live, Wish
+from gan_demo.ui.library import Library
+from gan_demo.ui.uploads import MAX_BYTES, Uploads
+
+ROOT = "/gradio_api/live"
+HEADER = "X-Gan-Live"  # every POST bears it: no page of another origin can send one. It holds the token, or "new"
+MAX_BODY = 10_000
+MAX_FILES = 500  # in one request
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Stage:
+    """One `Live` before its audience: its runs join the library, and who started the last has the hands on it."""
+
+    def __init__(self, live: Live, library: Library):
+        self.live, self._library = live, library
+        self._uploads = Uploads(live.out)
+        self._token = ""
+
+    def offers(self) -> dict[str, Any]:
+        """What can be trained here, for the page's head."""
+        return {
+            "recipes": [
+                {
+                    "name": recipe.name,
+                    "title": recipe.title,
+                    "data": DATASETS[recipe.dataset].title,
+                    "source": self.live.source(recipe),
+                    "rates": recipe.learning_rates,
+                    "k": recipe.discriminator_steps,
+                }
+                for recipe in recipes.RECIPES.values()
+            ],
+            "lengths": LENGTHS,
+            "limit": self.live.limit,
+        }
+
+    def status(self, token: str) -> dict[str, Any]:
+        """What runs, or how the last one ended; `yours` where the token has the hands on it."""
+        job = self.live.job
+        if job is None:
+            return {"phase": "idle", "key": None}
+        key = self._library.take_in(job.path)
+        phase, sentence = job.ended or self._phase(key)
+        return {
+            "phase": phase,
+            "sentence": sentence,
+            "key": key,
+            "recipe": job.wish.recipe,
+            "rates": job.control.learning_rates,
+            "k": job.control.discriminator_steps,
+            "seconds": round(self.live.seconds(), 1),
+            "limit": job.control.seconds,
+            "yours": self._has_hands(token),
+            "push": self.live.push_command() if job.ended and key else None,
+            "resumable": phase in ("stopped", "failed") and (job.path / "state" / "state.pt").exists(),
+        }
+
+    def _phase(self, key: str | None) -> tuple[str, str]:
+        job = self.live.job
+        assert job
+        if job.stopping:
+            return "ending", "Saving everything."
+        if key is None:
+            recipe = recipes.get(job.wish.recipe)
+            title = "your pictures" if job.wish.pictures else DATASETS[recipe.dataset].title
+            downloads = job.wish.pictures is None and self.live.source(recipe) == "download"
+            return "starting", f"Starting; {'downloading' if downloads else 'reading'} {title}."
+        if job.control.paused:
+            return "paused", "Paused; everything is saved."
+        return "training", ""
+
+    def start(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Begin a training as a visitor asks; the answer holds the token."""
+        pictures = asked.get("pictures")
+        wish = Wish(
+            recipe=str(asked.get("recipe")),
+            steps=asked.get("steps", LENGTHS[2]),
+            pictures=None if pictures is None else self._uploads.folder(str(pictures)),
+            learning_rates=_rates(asked),
+            discriminator_steps=asked.get("k"),
+        )
+        self.live.start(wish)
+        self._token = secrets.token_urlsafe()
+        return {"token": self._token}
+
+    def act(self, name: str, asked: dict[str, Any], token: str) -> dict[str, Any]:
+        """Do one of ACTS. GanDemoError where there is none of that name, or other hands are on the training."""
+        if name not in ACTS:
+            raise GanDemoError(f"{name[:40]!r} cannot be done: choose one of {', '.join(ACTS)}")
+        if not self._has_hands(token):
+            raise GanDemoError("this training is another visitor's: watch it, and start yours when it has ended")
+        ACTS[name](self.live, asked)
+        return {}
+
+    def add(self, identity: str | None, files: list[tuple[str, bytes]]) -> dict[str, Any]:
+        """Add pictures to a collection, a new one where `identity` is None."""
+        identity = identity or self._uploads.begin()
+        return {"pictures": identity, "count": self._uploads.add(identity, files)}
+
+    def _has_hands(self, token: str) -> bool:
+        return bool(self._token) and secrets.compare_digest(token.encode(), self._token.encode())
+
+
+def _rates(asked: dict[str, Any]) -> Any:
+    return tuple(asked["rates"]) if isinstance(asked.get("rates"), list) else None
+
+
+def _turn(live: Live, asked: dict[str, Any]) -> None:
+    live.turn(_rates(asked) or (), asked.get("k"))  # type: ignore[arg-type]  # a Control refuses what will not do
+
+
+ACTS: dict[str, Callable[[Live, dict[str, Any]], None]] = {
+    "pause": lambda live, _: live.pause(),
+    "go-on": lambda live, _: live.go_on(),
+    "stop": lambda live, _: live.stop(),
+    "turn": _turn,
+}
+
+
+def routes(stage: Stage) -> list[Route]:
+    """The routes to add to those of the runs."""
+
+    def status(request: Request) -> Response:
+        return JSONResponse(stage.status(request.headers.get(HEADER, "")), headers=NO_STORE)
+
+    async def act(request: Request) -> Response:
+        token = request.headers.get(HEADER)
+        if token is None:
+            return _refusal(403, f"a request without the header {HEADER} starts nothing here: use the page")
+        name = request.path_params["act"]
+        try:
+            if name == "pictures":
+                files = await _files(request)
+                return await _answer(stage.add, request.query_params.get("to"), files)
+            asked = await _json(request)
+            if name == "start":
+                return await _answer(stage.start, asked)
+            return await _answer(stage.act, name, asked, token)
+        except GanDemoError as error:
+            return _refusal(400, str(error))
+
+    return [Route(f"{ROOT}/status.json", status), Route(f"{ROOT}/{{act}}.json", act, methods=["POST"])]
+
+
+async def _answer(function: Callable[..., dict[str, Any]], *given: Any) -> Response:
+    return JSONResponse(await run_in_threadpool(function, *given), headers=NO_STORE)
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    _check_length(request, MAX_BODY)
+    try:
+        asked = json.loads(await request.body() or b"{}")
+    except (ValueError, RecursionError):
+        asked = None
+    if not isinstance(asked, dict):
+        raise GanDemoError("the request holds no JSON object: use the page")
+    return asked
+
+
+async def _files(request: Request) -> list[tuple[str, bytes]]:
+    _check_length(request, MAX_BYTES)
+    async with request.form(max_files=MAX_FILES) as form:
+        sent = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
+        return [(part.filename or "", await part.read()) for part in sent]
+
+
+def _check_length(request: Request, most: int) -> None:
+    length = request.headers.get("Content-Length", "")
+    if not length.isdecimal() or int(length) > most:
+        raise GanDemoError(f"the request is too large: at most {most:,} bytes")
+
+
+def _refusal(status: int, sentence: str) -> Response:
+    return JSONResponse({"error": sentence}, status_code=status, headers=NO_STORE)

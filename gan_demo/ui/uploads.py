@@ -1,0 +1,71 @@
+"""Pictures that a visitor drops on the page to train on: kept in a folder of their own, within limits."""
+
+import re
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from gan_demo.data import SUFFIXES
+from gan_demo.errors import GanDemoError
+
+MAX_BYTES = 200 * 10**6  # of one collection
+MAX_PICTURES = 50_000
+MAX_KEPT = 4  # collections; of more, the oldest makes way
+IDENTITY = re.compile(r"[0-9a-f]{12}")
+
+
+class Uploads:
+    """Collections of pictures by identity, each a folder below `root` with class folders where they came in some."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def begin(self) -> str:
+        """Make an empty collection and return its identity."""
+        kept = sorted(self.root.glob("pictures-*"), key=lambda path: path.stat().st_mtime)
+        for path in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
+            shutil.rmtree(path, ignore_errors=True)
+        identity = secrets.token_hex(6)
+        try:
+            (self.root / f"pictures-{identity}").mkdir(parents=True)
+        except OSError as error:
+            raise GanDemoError(f"pictures cannot be kept here ({error.strerror}): ask the host for room") from None
+        return identity
+
+    def folder(self, identity: str) -> Path:
+        """Where a collection lies; GanDemoError where there is none of that identity."""
+        path = self.root / f"pictures-{identity}"
+        if not IDENTITY.fullmatch(identity) or not path.is_dir():
+            raise GanDemoError("these pictures are not here any more: drop them again")
+        return path
+
+    def add(self, identity: str, files: Iterable[tuple[str, bytes]]) -> int:
+        """Add files by name, `class/file` or `file`; what is no picture is left out. Returns how many there are now.
+
+        GanDemoError where they are too many or too large together.
+        """
+        folder = self.folder(identity)
+        there = [path for path in folder.rglob("*") if path.is_file()]
+        size, count = sum(path.stat().st_size for path in there), len(there)
+        for name, data in files:
+            target = folder / _safe(name)
+            if not target.name.lower().endswith(SUFFIXES):
+                continue
+            size, count = size + len(data), count + 1
+            if size > MAX_BYTES or count > MAX_PICTURES:
+                most = f"{MAX_PICTURES:,} pictures and {MAX_BYTES // 10**6} MB"
+                raise GanDemoError(f"these are more than {most} together: drop fewer, or train with train.py --data")
+            try:
+                target.parent.mkdir(exist_ok=True)
+                target.write_bytes(data)
+            except OSError as error:
+                raise GanDemoError(f"pictures cannot be kept here ({error.strerror}): ask the host for room") from None
+        return count
+
+
+def _safe(name: str) -> Path:
+    """`class/file` of a path that a browser named, in letters that mean nothing to any file system."""
+    parts = [re.sub(r"[^\w .()-]+", "_", part).strip(". ")[:100] for part in re.split(r"[/\\]+", name)]
+    kept = [part for part in parts if part]
+    return Path(*kept[-2:]) if kept else Path("picture")

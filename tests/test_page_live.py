@@ -1,0 +1,153 @@
+"""What a speaker and the room would lose: a training on the page, from the button to its film."""
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from browser import App
+from conftest import DATA
+from PIL import Image
+from playwright.sync_api import expect
+
+from gan_demo.run import Run
+
+LIVE = ".live[data-shown]"
+LONG = 300_000  # ms: a slow machine is no failure
+
+
+@pytest.fixture
+def stage(runs, tmp_path):
+    """An app that trains into a folder of its own."""
+    app = App(runs / "b-classes", options=("--data", str(DATA), "--out", str(tmp_path / "live"))).start()
+    yield app
+    app.stop()
+
+
+def ask(app: App, path: str, body: dict | None = None, **headers: str) -> tuple[int, dict]:
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urlopen(Request(f"{app.url}/gradio_api/live/{path}", data, headers), timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
+    speaker = visit(stage).open(wait=".live .start", tab="live")
+    page = speaker.page
+    page.get_by_label("Recipe").select_option("mlp-mnist")
+    page.get_by_label("Length").select_option("30000")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(LIVE, timeout=LONG)
+    first = speaker.tiles(".live canvas")
+    curve = page.locator(".live .curves path").first
+    expect(curve).to_have_attribute("d", re.compile("L.*L"), timeout=LONG)
+    drawn = curve.get_attribute("d")
+    page.wait_for_function(
+        "before => document.querySelector('.live').dataset.shown !== before", arg=shown(page), timeout=LONG
+    )
+    assert np.abs(speaker.tiles(".live canvas") - first).max() > 1  # the picture has changed
+    expect(curve).not_to_have_attribute("d", drawn, timeout=LONG)  # and the losses have moved
+    expect(page.locator(".live .aside")).to_contain_text("D on real images")
+    expect(page.locator(".live .now")).to_contain_text("images/s")
+
+    guest = visit(stage).open(wait=LIVE, tab="live").page  # who comes second watches the first
+    expect(guest.locator(".live .hint")).to_contain_text("you watch it")
+    expect(guest.get_by_role("button", name="Stop")).to_be_hidden()
+    expect(guest.get_by_role("slider", name="k, discriminator")).to_be_disabled()
+    status, answer = ask(stage, "stop.json", {}, **{"X-Gan-Live": "guessed"})
+    assert (status, answer["error"][:40]) == (400, "this training is another visitor's: watc")
+    assert ask(stage, "start.json", {"recipe": "mlp-mnist"})[0] == 403  # as another site's page would send it
+
+    page.get_by_role("button", name="k too large").click()
+    run = tmp_path / "live" / "live-mlp-mnist"
+    until(lambda: Run(run).read_history()[-1]["k"] == 24)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
+    steps = Run(run).steps
+    expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-mnist")
+    page.get_by_role("button", name="Replay it").click()
+    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST")
+    expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(steps) - 1))
+    assert json.loads((run / "film.json").read_text())["steps"] == steps
+    last = speaker.tiles()
+    speaker.scrub(0)
+    expect(page.locator("#film .now")).to_contain_text("Step 0")
+    assert np.abs(speaker.tiles() - last).max() > 1
+
+
+def shown(page) -> str:
+    return page.locator(".live").get_attribute("data-shown")
+
+
+def until(true) -> None:
+    give_up = time.monotonic() + LONG / 1000
+    while not true():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+
+
+def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
+    """A folder with classes is dropped; the app is told to end while it trains, and the training's state is saved."""
+    for index in range(40):
+        path = tmp_path / "mine" / ("cats", "dogs")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 20), 6 * index, np.uint8)).save(path)
+    page = visit(stage).open(wait=".live .start", tab="live").page
+    page.get_by_label("Recipe").select_option("cdcgan-mnist")
+    drop(page, tmp_path / "mine")
+    expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (40)")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(LIVE, timeout=LONG)
+    run = Run(tmp_path / "live" / "live-cdcgan-mnist")
+    assert (run.config.classes, run.config.dataset_images) == (["cats", "dogs"], 40)
+    page.close()
+    stage.process.send_signal(signal.SIGTERM)
+    assert stage.process.wait(60) == 0
+    ended = Run(run.path)
+    assert ended.steps[-1] == ended.config.steps
+    assert (run.path / "state" / "state.pt").exists()
+    assert not (run.path / "state" / "lock").exists()
+
+
+def drop(page, folder: Path) -> None:
+    """Drop the folder's files, as a browser hands them over: entries that are walked."""
+    files = {path.relative_to(folder.parent).as_posix(): list(path.read_bytes()) for path in folder.rglob("*.png")}
+    page.evaluate(
+        """(files) => {
+          const root = { isFile: false, name: "mine", children: {} };
+          for (const [path, bytes] of Object.entries(files)) {
+            const [, group, name] = path.split("/");
+            const box = (root.children[group] ??= { isFile: false, name: group, children: {} });
+            const file = new File([new Uint8Array(bytes)], name);
+            box.children[name] = { isFile: true, name, file: (done) => done(file) };
+          }
+          const reading = (entry) => {
+            let rest = Object.values(entry.children ?? {}).map(reading);
+            if (entry.isFile) return entry;
+            return { ...entry, createReader: () => ({ readEntries: (done) => done(rest.splice(0, 15)) }) };
+          };
+          const event = new Event("drop", { bubbles: true, cancelable: true });
+          event.dataTransfer = { items: [{ webkitGetAsEntry: () => reading(root) }] };
+          document.querySelector(".live").dispatchEvent(event);
+        }""",
+        files,
+    )
+
+
+def test_where_strangers_come_nobody_trains(runs, visit):
+    app = App(runs / "a-plain", options=("--host", "0.0.0.0")).start()
+    try:
+        visitor = visit(app).open(tab="live")
+        expect(visitor.page.get_by_role("tab")).to_have_text(["Replay", "Generate", "Walk"])
+        expect(visitor.page.locator("#notice")).to_contain_text("can add live with --allow-training")
+        with pytest.raises(HTTPError):
+            urlopen(Request(f"{app.url}/gradio_api/live/start.json", b"{}", {"X-Gan-Live": "new"}), timeout=30)
+    finally:
+        app.stop()
