@@ -1,11 +1,12 @@
 """Two networks and the updates of one training step."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
 from gan_demo.augment import augmentation
+from gan_demo.capture import Captured
 from gan_demo.ema import MovingAverage
 from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
@@ -28,7 +29,13 @@ class GAN:
         self.discriminator = discriminator.to(device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.average = MovingAverage(self.generator, recipe.ema)
         self.generator_adam, self.discriminator_adam = (
-            torch.optim.Adam(network.parameters(), rate, recipe.betas, fused=device.type in ("cpu", "cuda"))
+            torch.optim.Adam(
+                network.parameters(),
+                rate,
+                recipe.betas,
+                fused=device.type in ("cpu", "cuda"),
+                capturable=device.type == "cuda",
+            )
             for network, rate in zip((self.generator, self.discriminator), recipe.learning_rates, strict=True)
         )
         self.loss = LOSSES[recipe.loss]
@@ -38,6 +45,10 @@ class GAN:
         self.random = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed + 1 + world.rank)
         self.steps = 0
+        self.updates: Callable[[Recipe, Sequence[Batch]], Terms] = self.update
+        self.way = "eager"
+        if device.type == "cuda" and world.size == 1:  # gradients that processes share cannot be captured
+            self.updates, self.way = Captured(self), "captured"
 
     def step(self, batches: Sequence[Batch]) -> Terms:
         """One discriminator update for each batch of real images in uint8, one generator update, one of the average.
@@ -46,8 +57,8 @@ class GAN:
         """
         recipe = self.recipe.annealed(self.steps * self.recipe.batch_size)
         for optimizer, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate
-        terms = self.update(recipe, batches)
+            optimizer.param_groups[0].update(lr=rate, capturable=self.device.type == "cuda")
+        terms = self.updates(recipe, batches)
         self.steps += 1
         self.average.update(self.steps)
         return terms
@@ -62,9 +73,6 @@ class GAN:
     def steer(self, recipe: Recipe) -> None:
         """Go on with another recipe's learning rates and k; the networks stay."""
         self.recipe = recipe
-        for adam, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
-            for group in adam.param_groups:
-                group["lr"] = rate
 
     def train_discriminator(self, recipe: Recipe, real: Batch) -> Terms:
         """One update towards telling real images, in [-1, 1], from fakes of the same count."""

@@ -1,15 +1,19 @@
 """fp32 or bf16: whichever trains faster on this machine, measured and not guessed."""
 
 import time
+from dataclasses import replace
 
 import torch
 
-from gan_demo.gan import GAN, Batch
+from gan_demo.capture import WARM_UP
+from gan_demo.gan import GAN
+from gan_demo.losses import Batch
 from gan_demo.machine import has_bf16
 from gan_demo.parallel import World
 from gan_demo.recipes import Recipe
 
-ROUNDS = 4  # the first warms up
+ROUNDS = 3
+CPU_BATCH = 64  # at the most: a large recipe's whole batch would take minutes
 GAIN = 1.1  # bf16 rounds more coarsely: it has to be worth it
 
 
@@ -29,15 +33,18 @@ def choose(name: str, device: torch.device, recipe: Recipe, classes: int) -> str
 
 def _step_seconds(device: torch.device, recipe: Recipe, classes: int) -> dict[str, float]:
     """Seconds of the fastest step on random images in each precision, taken in turn."""
+    if device.type == "cpu":
+        recipe = replace(recipe, batch_size=min(recipe.batch_size, CPU_BATCH))
     gans = {name: GAN(recipe, classes, World(device), device, name) for name in ("fp32", "bf16")}
     shape = (recipe.batch_size, recipe.channels, recipe.image_size, recipe.image_size)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
     batch: Batch = images, torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
     seconds: dict[str, list[float]] = {name: [] for name in gans}
-    for _ in range(ROUNDS):
+    warm_up = WARM_UP + 1 if device.type == "cuda" else 1
+    for _ in range(warm_up + ROUNDS):
         for name, gan in gans.items():
             start = time.perf_counter()
             terms = gan.step([batch] * recipe.discriminator_steps)
             float(terms["g"].detach())  # waits for the device
             seconds[name].append(time.perf_counter() - start)
-    return {name: min(times[1:]) for name, times in seconds.items()}
+    return {name: min(times[warm_up:]) for name, times in seconds.items()}

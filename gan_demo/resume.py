@@ -68,6 +68,7 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
     trainer.batches = state.get("batches", trainer.step * trainer.recipe.discriminator_steps)
     trainer.seconds, trainer.summed = state["seconds"], state["summed"]
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
+    trainer.fine.fill_(trainer.summed)
     trainer.unscheduled = state["unscheduled"]
     if state["device"] == trainer.device.type and len(state["random_states"]) == trainer.world.size:
         trainer.gan.random.set_state(state["random"])

@@ -88,7 +88,7 @@ class Trainer:
         self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
         self.sums: Terms = {}  # of the steps since the last log line, on the device
         self.summed = 0
-        self.bad_step = torch.full((), -1, device=self.device)
+        self.fine = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
         self._load_data()
         self.run = self._open_folder()
         self.gan.steer(self.recipe)
@@ -215,8 +215,9 @@ class Trainer:
                 signal.signal(number, handler)
 
     def _bar(self) -> tqdm:
+        way = f", {self.gan.way}" if self.device.type == "cuda" else ""
         return tqdm(
-            desc=f"{self.recipe.name}, {self.options.precision}",
+            desc=f"{self.recipe.name}, {self.options.precision}{way}",
             total=self.options.length,
             initial=self.step,
             unit="step",
@@ -227,17 +228,19 @@ class Trainer:
 
     def _sum(self, terms: Terms) -> None:
         """Add a step's terms up on the device: nothing is read from it between two log lines."""
-        for name, value in terms.items():
-            self.sums[name] = self.sums[name] + value.detach() if name in self.sums else value.detach().clone()
+        values = torch.stack([value.detach() for value in terms.values()])
+        if self.sums:
+            values += torch.stack(list(self.sums.values()))
+        self.sums = dict(zip(terms, values.unbind(), strict=True))
         self.summed += 1
-        fine = torch.stack([value.detach() for value in terms.values()]).isfinite().all() | (self.bad_step >= 0)
-        self.bad_step = torch.where(fine, self.bad_step, self.step)
+        self.fine += values.isfinite().all()  # a sum that is not finite stays so
 
     def _log(self, bar: tqdm) -> None:
         self._check_finite()
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
         images = self.summed * self.recipe.batch_size * self.recipe.discriminator_steps
         self.sums, self.summed = {}, 0
+        self.fine.zero_()
         now = time.monotonic()
         speed = images / max(now - self._logged, 1e-9)
         self._logged = now
@@ -268,8 +271,8 @@ class Trainer:
             self.stopped_by = self.stopped_by or "its limit of time"
 
     def _check_finite(self) -> None:
-        bad = int(self.bad_step)
-        if bad >= 0:
+        if (fine := int(self.fine)) < self.summed:
+            bad = self.step - self.summed + fine + 1
             raise GanDemoError(
                 f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
                 f"before (last snapshot: step {self.run.steps[-1]}); try --precision fp32 or another --seed"
