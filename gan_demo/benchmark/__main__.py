@@ -17,6 +17,9 @@ SECTIONS = {
     "page": "scrubbing, and a new seed's film, near and far from the server",
     "slider": "gr.Slider to gr.Image against the film, for one visitor and for twenty at once",
     "memory": "the app with every run opened",
+    "generation": "a film's arithmetic against the machine's peak, and how many threads hold under load",
+    "codec": "which file brings a film to the screen soonest",
+    "growth": "films, memory and page weight by snapshots, tiles, image size and runs",
     "training": "a step of each recipe beside the published eager loop with its DataLoader",
 }
 

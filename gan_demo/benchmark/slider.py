@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.report import Figure, Options, Row, percentile
-from gan_demo.benchmark.server import Server, serving, visiting
+from gan_demo.benchmark.server import Server, run_folders, serving, visiting
 
 MOVES, ROUND_TRIP, VISITORS, FILMS = 15, 80, 20, 2  # how often; milliseconds; each of how many asks for how many
 
@@ -50,7 +49,7 @@ DRAG = f"""async (last) => {{
 
 
 def measure(options: Options) -> Iterator[Row]:
-    run = one_run(Path(options.runs))
+    run = run_folders(options.runs)[0]
     with (
         serving("app.py", "--runs", str(run)) as app,
         serving("-m", "gan_demo.benchmark.plain_slider", "--runs", str(run)) as plain,
@@ -69,11 +68,6 @@ def measure(options: Options) -> Iterator[Row]:
             yield Figure(f"film, pictures while dragging, {place}", [fast[1]], "/s", "60 /s")
         yield from crowd("one picture by gr.Slider", pictures(plain), "")
         yield from crowd("a new film", ask, "2 s")
-
-
-def one_run(source: Path) -> Path:
-    """The run itself, or the first of a folder of them."""
-    return source if (source / "config.json").exists() else min(path.parent for path in source.glob("*/config.json"))
 
 
 def moves(page: Any, url: str, latency: int, watch: str) -> tuple[list[float], float]:

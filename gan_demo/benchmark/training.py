@@ -30,9 +30,7 @@ LARGE = (  # what the budgets for one H200 name
 
 
 def measure(options: Options) -> Iterator[Row]:
-    for recipe in (
-        recipe for recipe in RECIPES.values() if recipe.loss == "bce"
-    ):  # not the modern
+    for recipe in (recipe for recipe in RECIPES.values() if recipe.loss == "bce"):  # not the modern
         yield from compare(recipe, torch.device("cpu"), "", "1x" if recipe.network == "mlp" else "1.8x")
     for recipe, budget in LARGE:
         if torch.cuda.is_available():

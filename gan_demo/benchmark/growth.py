@@ -1,0 +1,121 @@
+"""How films, memory and the page grow with the snapshots, the tiles, the image's size and the runs."""
+
+import math
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from gan_demo.benchmark.report import Options, Row, number
+from gan_demo.benchmark.server import memory, serving
+from gan_demo.recipes import RECIPES
+
+RECIPE = RECIPES["dcgan-mnist"]  # its network is made for any size that four divides
+TIMES = 3
+WHATS = {"render a film": "ms", "encode its sheet": "ms", "its sheet": "KiB", "memory to play it": "MiB"}
+PAGE = {"the page and its list": "KiB", "a run's card": "KiB"}
+SNAPSHOTS, TILES, SIZES, RUNS = (16, 32, 64, 128, 256), (4, 16, 64), (28, 32, 64, 128), (1, 10, 50)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One thing at several sizes of another, and the power of it that fits."""
+
+    name: str
+    points: Sequence[tuple[int, float]]
+    unit: str
+
+    @property
+    def slope(self) -> float:
+        """Of the line through log(size), log(value) by least squares: 1 is proportional, 2 quadratic, 0 constant."""
+        x, y = zip(*((math.log(size), math.log(max(value, 1e-9))) for size, value in self.points), strict=True)
+        return statistics.linear_regression(x, y).slope
+
+    def cells(self) -> tuple[str, str, str]:
+        values = ", ".join(f"{size}: {number(value)}" for size, value in self.points)
+        return f"{values} {self.unit}", f"grows as n^{self.slope:.2f}", ""
+
+    def facts(self) -> dict[str, Any]:
+        return {"points": [list(point) for point in self.points], "unit": self.unit, "slope": self.slope}
+
+
+def measure(options: Options) -> Iterator[Row]:
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as fresh:  # a process each: memory is measured from nothing
+        for by, sizes in (("snapshots", SNAPSHOTS), ("tiles", TILES), ("image size", SIZES)):
+            yield from curves(by, sizes, [fresh.apply(film, (by, size)) for size in sizes])
+    with tempfile.TemporaryDirectory() as folder:
+        yield from curves("runs", RUNS, [app(Path(folder), count) for count in RUNS])
+
+
+def curves(by: str, sizes: Sequence[int], found: Sequence[Mapping[str, float]]) -> Iterator[Row]:
+    for what, unit in (WHATS | PAGE).items():
+        if all(what in values for values in found):
+            points = [(size, values[what]) for size, values in zip(sizes, found, strict=True)]
+            yield Growth(f"{what}, by {by}", points, unit)
+
+
+def film(by: str, size: int) -> dict[str, float]:
+    """Play one film's worth, in a process of its own: 32 snapshots of 16 tiles of 28x28 but for what `by` names."""
+    import torch
+
+    from gan_demo import film as films
+    from gan_demo import open_run
+    from gan_demo.benchmark.synthetic import write_run
+    from gan_demo.ui.library import Library
+
+    torch.set_num_threads(1)
+    wanted = {"snapshots": 32, "tiles": films.TILES, "image size": 28, by: size}
+    with tempfile.TemporaryDirectory() as folder:
+        run = write_run(Path(folder) / "run", replace(RECIPE, image_size=wanted["image size"]), wanted["snapshots"])
+        before = memory(os.getpid())
+        player = open_run(run)
+        rendering, encoding = [], []
+        for first in range(TIMES):
+            start = time.perf_counter()
+            frames = player.film(range(100 * first, 100 * first + wanted["tiles"]))
+            rendered = time.perf_counter()
+            sheet, _ = films.sheet(frames)
+            encoding.append(1000 * (time.perf_counter() - rendered))
+            rendering.append(1000 * (rendered - start))
+        after = memory(os.getpid())
+        card = len(str(Library([str(run)]).card("run")))
+    return {
+        "render a film": statistics.median(rendering),
+        "encode its sheet": statistics.median(encoding),
+        "its sheet": len(sheet) / 1024,
+        **({"memory to play it": after[0] - before[0]} if after else {}),
+        **({"a run's card": card / 1024} if by == "snapshots" else {}),
+    }
+
+
+def app(folder: Path, count: int) -> dict[str, float]:
+    """The app with so many runs of 16 snapshots, all of them played. Their snapshots are one file each, linked."""
+    from gan_demo.benchmark.synthetic import write_run
+
+    first = folder / "run-0"
+    if not first.exists():
+        write_run(first, RECIPE, 16)
+    for number_ in range(1, count):
+        if not (copy := folder / f"run-{number_}").exists():
+            shutil.copytree(first, copy, copy_function=os.link)
+            (copy / "config.json").unlink()
+            text = (first / "config.json").read_text().replace('"run-0"', f'"run-{number_}"')
+            (copy / "config.json").write_text(text)
+    with serving("app.py", "--runs", str(folder)) as served:
+        served.wait()
+        for path in map(served.film_url, served.keys()):
+            served.get(f"{path}4242")
+        used = served.memory()
+        with urlopen(served.url, timeout=60) as answer:
+            page = len(answer.read())
+    return {
+        "the page and its list": page / 1024,
+        **({"memory to play it": used[0]} if used else {}),
+    }
