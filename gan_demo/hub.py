@@ -5,11 +5,12 @@ A repository holds the run folder as it is, but `state/`. Only files that the co
 
 import inspect
 import re
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
 from gan_demo.run import SNAPSHOT_NAME, Run, write_file
@@ -181,32 +182,34 @@ def fetch(
     token: Token = None,
     endpoint: str | None = None,
     limit: int = MAX_BYTES,
+    cache: Path | None = None,
 ) -> Fetched:
     """Fetch config, index and the last weights of `user/name[@revision]`; the other snapshots when they are read.
 
     Sizes are known, and held against `limit` bytes in all, before any weight is fetched. A pinned commit that is here
     needs no request, and anything that is here opens without a network. `token=False`, for a name that a stranger
     gave, sends no token and shows nothing that the Hub would not show to everyone: no cache answers in its place.
+    `cache` is a folder to keep everything in; None is huggingface_hub's own.
     Raises HubError (`passing` where the Hub could not be asked), or GanDemoError where the repository holds no run
     that may be opened.
     """
     repo_id, revision = parse(source, revision)
     own = token is not False
-    if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision)):
-        return _opened(run, repo_id, revision, revision, limit, token, endpoint)
+    if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision, cache)):
+        return _opened(run, repo_id, revision, revision, limit, token, endpoint, cache)
     api, trouble = connect(token, endpoint), ""
     try:
         with explained(f"{repo_id} {'is no folder here and ' if own else ''}cannot be opened"):
             commit = str(api.model_info(repo_id, revision=revision).sha)
     except HubError as error:
-        if not (own and error.passing and (run := _cached(repo_id, revision))):
+        if not (own and error.passing and (run := _cached(repo_id, revision, cache))):
             raise
-        return _opened(run, repo_id, revision, run.path.name, limit, token, endpoint, str(error))
+        return _opened(run, repo_id, revision, run.path.name, limit, token, endpoint, cache, str(error))
     if not COMMIT.fullmatch(commit):
         raise HubError(f"{repo_id} cannot be opened: the Hub names no commit for {revision}")
-    run = _cached(repo_id, commit) or _fetch_first(api, repo_id, commit, limit)
+    run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
     write_file(run.path.parent.parent / "refs" / revision, commit)  # as huggingface_hub does: what offline means by it
-    return _opened(run, repo_id, revision, commit, limit, token, endpoint, trouble)
+    return _opened(run, repo_id, revision, commit, limit, token, endpoint, cache, trouble)
 
 
 def newer(
@@ -218,11 +221,29 @@ def newer(
     return None if now in (None, commit) else now
 
 
-def _cached(repo_id: str, revision: str) -> Run | None:
+def cache_beside(name: str) -> Path:
+    """A folder for another cache, on the disk that huggingface_hub's own is on."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE).with_name(name)
+
+
+def forget_other_commits(run: Run) -> None:
+    """Drop from the cache what no file of this commit of the repository needs. Only where nobody else uses it."""
+    for folder in run.path.parent.iterdir():
+        if folder.name != run.path.name:
+            shutil.rmtree(folder, ignore_errors=True)
+    needed = {path.resolve().name for path in run.path.rglob("*") if path.is_symlink()}
+    for blob in (run.path.parent.parent / "blobs").glob("*"):
+        if blob.name not in needed and blob.suffix != ".incomplete":  # that is on its way
+            blob.unlink(missing_ok=True)
+
+
+def _cached(repo_id: str, revision: str, cache: Path | None) -> Run | None:
     """The run as the cache holds it, or None where it lacks a file of those that are fetched first."""
     from huggingface_hub import try_to_load_from_cache
 
-    config = try_to_load_from_cache(repo_id, "config.json", revision=revision)
+    config = try_to_load_from_cache(repo_id, "config.json", cache_dir=cache, revision=revision)
     if not isinstance(config, str):
         return None
     run = _open(Path(config).parent, repo_id)
@@ -248,18 +269,19 @@ def _opened(
     limit: int,
     token: Token,
     endpoint: str | None,
+    cache: Path | None,
     trouble: str = "",
 ) -> Fetched:
     def get(names: Sequence[str]) -> None:
         api = connect(token, endpoint)
         _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
-        _download(api, repo_id, commit, names)
+        _download(api, repo_id, commit, names, cache)
 
     run.fetch = get
     return Fetched(run, repo_id, revision, commit, trouble)
 
 
-def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int) -> Run:
+def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Path | None) -> Run:
     """Fetch config and index, hold them against the rules, then the small files and last of all the last snapshot."""
     sizes = _sizes(api, repo_id, commit, SIDE_FILES)
     if "config.json" not in sizes:
@@ -268,7 +290,7 @@ def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int) -> Run:
         if size > SIDE_FILES[name]:
             raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: refused")
     first = [name for name in ("snapshots/index.json", "config.json") if name in sizes]
-    run = _open(_download(api, repo_id, commit, first), repo_id)
+    run = _open(_download(api, repo_id, commit, first, cache), repo_id)
     if len(run.snapshots) > MAX_SNAPSHOTS:
         raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: refused")
     total = sum(sizes.values()) + sum(snapshot.bytes for snapshot in run.snapshots)
@@ -276,11 +298,11 @@ def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int) -> Run:
         raise HubError(f"{repo_id} has {total:,} bytes, more than the {limit:,} that may be fetched here: refused")
     rest = [name for name in sizes if name not in first]
     if rest:
-        _download(api, repo_id, commit, rest)
+        _download(api, repo_id, commit, rest, cache)
     if run.snapshots:
         last = [f"snapshots/{run.snapshots[-1].file}"]
         _check_snapshots(run, _sizes(api, repo_id, commit, last), last, limit)
-        _download(api, repo_id, commit, last)
+        _download(api, repo_id, commit, last, cache)
     return run
 
 
@@ -302,12 +324,13 @@ def _check_snapshots(run: Run, sizes: dict[str, int], names: Sequence[str], limi
             raise HubError(f"{run.label}: {name} {size}, its index says {listed[name]:,}: refused")
 
 
-def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str]) -> Path:
+def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cache: Path | None) -> Path:
     """Bring files by exact name into the cache, several at a time; the folder that holds them."""
+    place: dict[str, Any] = {"revision": commit, "cache_dir": cache, "etag_timeout": READ_SECONDS}
 
     def one(name: str) -> Path:
         with explained(f"{repo_id}: {name} cannot be fetched"):
-            return Path(api.hf_hub_download(repo_id, name, revision=commit, etag_timeout=READ_SECONDS))
+            return Path(api.hf_hub_download(repo_id, name, **place))
 
     with ThreadPoolExecutor(min(8, len(names))) as pool:
         paths = list(pool.map(one, names))

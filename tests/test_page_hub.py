@@ -17,10 +17,11 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import ROOT, STEPS, App
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from hub_double import HubDouble
+from hub_double import HubDouble, wait_until
 from playwright.sync_api import expect
 
-from gan_demo import hub
+from gan_demo import hub, wire
+from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 from gan_demo.run import Run
 from gan_demo.ui.library import Library
@@ -343,6 +344,42 @@ def test_where_it_is_allowed_a_visitor_opens_one_and_a_link_restores_it(runs, gr
     for name in ("..%2F..%2Fetc", "me", "me/digits@", "a/b/c", "%00/x", "x" * 3000):
         status, told = open_by_name(app, name)
         assert (status, "USER/NAME" in told["error"]) == (403, True)
+
+
+def test_what_visitors_opened_leaves_the_disk_when_it_makes_way(growing, own_cache, stocked, monkeypatch):
+    monkeypatch.setattr(hub, "connect", lambda token, _: wire.connect(token, stocked.url))
+    monkeypatch.setattr(wire, "READ_SECONDS", 10)
+    monkeypatch.setattr("gan_demo.ui.library.MAX_GUESTS", 2)
+    monkeypatch.setattr("gan_demo.ui.sources.HUB_SECONDS", 0)
+    from gan_demo.lock import only_one
+    from gan_demo.ui.guests import Guests
+
+    place = own_cache.with_name("gan-demo-guests")
+    for name in ("left-by-a-killed-page", "of-another-page"):
+        shutil.copytree(growing.path, place / name / "cache")
+    library = Library([str(growing.path)], allow_hub=True)
+    guests = Guests(library)
+    stocked.add("me/broken", {"config.json": b"{"})
+    with only_one(place / "of-another-page"):
+        for number in range(4):
+            stocked.add(f"me/number-{number}", growing.files())
+            guests.open(f"me/number-{number}").result(60)
+        with pytest.raises(GanDemoError, match="no valid JSON"):
+            guests.open("me/broken").result(60)
+    assert list(library.guests) == ["me/number-2", "me/number-3"]
+    on_disk = sorted(path.name for path in place.glob("*/*/models--*"))
+    assert on_disk == ["models--me--number-2", "models--me--number-3"]
+    assert {path.name for path in place.iterdir()} - {"of-another-page"} == {guests._home.name}
+    assert not own_cache.exists()  # the person's own holds nothing of it
+    for more in (4, 5, 6):
+        growing.grow()
+        stocked.add("me/number-3", growing.files())
+        wait_until(lambda more=more: len(library.card("me/number-3")["snapshots"]) == more, 60)
+    library.player("me/number-3").film([1])  # what is left is whole
+    [commits] = place.rglob("models--me--number-3/snapshots")
+    assert len(list(commits.iterdir())) == 2  # the one on show, and the one before, which somebody may still be reading
+    blobs = [path.read_bytes() for path in (commits.parent / "blobs").iterdir()]
+    assert sum(blob.startswith(b"step,") for blob in blobs) == 2  # history.csv, of which there were four
 
 
 def test_of_what_visitors_open_the_oldest_makes_way(growing, own_cache, stocked, monkeypatch):

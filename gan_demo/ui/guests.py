@@ -1,15 +1,20 @@
 """Repositories of the Hub that visitors open by name, where the host allows it: without a token, within limits."""
 
+import atexit
 import shutil
+import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from gan_demo import hub
 from gan_demo.errors import GanDemoError
+from gan_demo.lock import only_one
 from gan_demo.ui.library import Library
 from gan_demo.ui.sources import Repository
 
-MAX_BYTES = 200 * 10**6  # of one repository
+MAX_BYTES = 200 * 10**6  # of one repository; on the disk twice that for one that is pushed to while it is watched
 MAX_COMING = 6  # at once, most of them waiting for a thread
 FREE_BYTES = 2 * 10**9  # that stay free on the disk
 
@@ -21,7 +26,9 @@ class Guests:
         self._library = library
         self._threads = ThreadPoolExecutor(2, "guest")
         self._coming: dict[str, Future[str]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._settling = threading.Lock(), threading.Lock()
+        self._home: Path | None = None  # of what they hold on the disk
+        self._held = ExitStack()
 
     def open(self, name: str) -> "Future[str]":
         """The library's key of `user/name[@revision]`, once it is there; its exception is a GanDemoError.
@@ -47,14 +54,36 @@ class Guests:
         from gan_demo.player import Player
 
         try:
-            if shutil.disk_usage(Path.home()).free < FREE_BYTES:
-                raise GanDemoError("the disk of this page is full: ask its host for room")
+            repository.cache = self._place()
             fetched = repository.fetch()
             Player(fetched.run)  # refuses what no honest run asks for
             repository.take(fetched)
             repository.news()
             self._library.admit(repository, fetched.run)
             return repository.name
+        except BaseException:
+            repository.drop()
+            raise
         finally:
             with self._lock:
                 self._coming.pop(repository.name, None)
+
+    def _place(self) -> Path:
+        """A new folder for one repository. What earlier processes left, however they ended, goes first."""
+        try:
+            with self._settling:
+                if self._home is None:
+                    around = hub.cache_beside("gan-demo-guests")
+                    for left in around.glob("*"):
+                        with suppress(GanDemoError), only_one(left):  # else another page is at work there
+                            shutil.rmtree(left, ignore_errors=True)
+                    around.mkdir(parents=True, exist_ok=True)
+                    home = Path(tempfile.mkdtemp(dir=around))
+                    self._held.enter_context(only_one(home))
+                    atexit.register(shutil.rmtree, home, ignore_errors=True)
+                    self._home = home
+            if shutil.disk_usage(self._home).free < FREE_BYTES:
+                raise GanDemoError("the disk of this page is full: ask its host for room")
+            return Path(tempfile.mkdtemp(dir=self._home))
+        except OSError as error:
+            raise GanDemoError(f"this page cannot write to its disk ({error.strerror}): ask its host") from None

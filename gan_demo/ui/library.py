@@ -122,13 +122,16 @@ class Library:
         return [source.trouble for source in (*self._sources.values(), *self._waiting) if source.trouble]
 
     def admit(self, source: Repository, run: Run) -> None:
-        """Keep a run that a visitor opened; of MAX_GUESTS the one that came first makes way."""
+        """Keep a run that a visitor opened; of MAX_GUESTS the one that came first makes way, on the disk too."""
         with self._looking:
             guests = {**self.guests, source.name: run}
             while len(guests) > MAX_GUESTS:
                 gone = next(iter(guests))
-                for kept in (guests, self._sources, self._players, self._cards):
+                left = self._sources.pop(gone)
+                for kept in (guests, self._players, self._cards):
                     kept.pop(gone, None)
+                if isinstance(left, Repository):
+                    left.drop()
             self._sources[source.name] = source
             self.guests = guests
 

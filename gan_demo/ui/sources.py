@@ -3,6 +3,7 @@
 A source holds no run: `news()` hands one over when there is a new state of it, and never waits for a network.
 """
 
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -82,8 +83,11 @@ class Repository:
         self.trouble, self.pending = "", True
         self.hopeless = False  # whether the Hub says that there is no such thing
         self.commit = ""
+        self.cache: Path | None = None  # a folder of its own, to be cleared away with it; None is the shared one
         self._token = False if guest else None
         self._limit = limit
+        self._shown: Run | None = None
+        self._dropped = False
         self._came: Run | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -113,7 +117,7 @@ class Repository:
 
     def fetch(self) -> hub.Fetched:
         """Fetch it here and now. Raises GanDemoError."""
-        fetched = hub.fetch(self.repo_id, self.revision, token=self._token, limit=self._limit)
+        fetched = hub.fetch(self.repo_id, self.revision, token=self._token, limit=self._limit, cache=self.cache)
         if not fetched.run.snapshots:
             raise GanDemoError(f"{self.name} has no snapshot yet: open it again once its training has pushed one")
         return fetched
@@ -122,14 +126,25 @@ class Repository:
         """Go on from this state of it."""
         with self._lock:
             self.commit, self._came = fetched.commit, fetched.run
+            self._shown = fetched.run
             self._next = time.monotonic() + HUB_SECONDS
         self.trouble, self.pending = fetched.trouble, False
+
+    def drop(self) -> None:
+        """Clear its own cache away: it will not be asked for again."""
+        self._dropped = True
+        if self._shown:
+            self._shown.fetch = None  # nothing more comes for who still reads it
+        if self.cache:
+            shutil.rmtree(self.cache, ignore_errors=True)
 
     def _ask(self) -> None:
         try:
             if not self.commit:
                 self.take(self.fetch())
             elif hub.newer(self.repo_id, self.commit, self.revision, token=self._token):
+                if self.cache and self._shown:
+                    hub.forget_other_commits(self._shown)
                 fetched = self.fetch()
                 fetched.run.need(fetched.run.steps)  # here, so that no visitor waits for them
                 self.take(fetched)
@@ -138,6 +153,8 @@ class Repository:
                 self.trouble, self.hopeless = str(error), isinstance(error, MissingError)
         finally:
             self._next = time.monotonic() + (HUB_SECONDS if self.commit else FIRST_SECONDS)
+            if self._dropped:  # meanwhile
+                self.drop()
 
     def live(self) -> bool:
         """Whether it may grow. Nobody can tell of a branch; what a commit holds stays as it is."""
