@@ -1,6 +1,5 @@
 """A run, played: its generator at any saved step, for any seed and class, as pictures, walks and films."""
 
-import copy
 import hashlib
 import os
 import threading
@@ -17,6 +16,7 @@ from gan_demo import film as films
 from gan_demo import hub
 from gan_demo import latents as lat
 from gan_demo.errors import GanDemoError
+from gan_demo.inference import Replica, arranged
 from gan_demo.networks import build_discriminator, build_generator, cost
 from gan_demo.run import Config, Run
 from gan_demo.weights import Weights, dequantize, load_weights
@@ -60,7 +60,7 @@ class Player:
             same = {one.step for one in set(run.snapshots) & set(before.run.snapshots)}
             self._stored = {step: weights for step, weights in list(before._stored.items()) if step in same}
         self._judge: torch.nn.Module | None = None
-        self._idle: list[torch.nn.Module] = []
+        self._idle: list[Replica] = []
         self._lock = threading.Lock()
 
     @property
@@ -296,18 +296,16 @@ class Player:
         self.run.need(steps)
         out = np.empty((len(steps), count, *self.image_shape), np.uint8)
         inputs = [
-            tuple(None if rows is None else _padded(rows[at : at + ROWS]) for rows in (z, weights))
+            (_padded(z[at : at + ROWS]), None if weights is None else _padded(weights[at : at + ROWS]))
             for at in range(0, count, ROWS)
         ]
 
         def paint(frames: range) -> None:
-            with self._network() as generator, torch.inference_mode():
+            with self._replica() as replica, torch.inference_mode():
                 for frame in frames:
-                    self._load(generator, steps[frame])
+                    replica.load(self._weights(steps[frame]))
                     for at, (chunk, mix) in zip(range(0, count, ROWS), inputs, strict=True):
-                        images = generator(chunk, mix).add_(1).mul_(127.5).round_().clamp_(0, 255)
-                        rows = images.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-                        out[frame, at : at + ROWS] = rows[: count - at]
+                        out[frame, at : at + ROWS] = replica.paint(chunk, mix)[: count - at]
 
         # Either torch spreads one step over the cores, or we spread the steps: both at once only wait for each other.
         parts = CORES if torch.get_num_threads() == 1 else 1
@@ -315,19 +313,19 @@ class Player:
         return out
 
     @contextmanager
-    def _network(self) -> Iterator[torch.nn.Module]:
+    def _replica(self) -> Iterator[Replica]:
         """A generator that no other thread uses meanwhile; its weights are whatever was loaded last."""
         try:
-            network = self._idle.pop()
+            replica = self._idle.pop()
         except IndexError:
-            network = copy.deepcopy(self._generator)
+            replica = Replica(self._generator)
         try:
-            yield network
+            yield replica
         finally:
-            self._idle.append(network)
+            self._idle.append(replica)
 
-    def _load(self, generator: torch.nn.Module, step: int) -> None:
-        """Put a snapshot's weights into a network, after holding their names and shapes against it."""
+    def _weights(self, step: int) -> Weights:
+        """A snapshot as it is stored, after holding its names and shapes against the network."""
         with self._lock:
             if step not in self._stored:
                 stored = self.run.read_snapshot(step)
@@ -335,9 +333,8 @@ class Player:
                     raise GanDemoError(
                         f"{self.run.label}: the snapshot at step {step} does not fit the network of config.json"
                     )
-                self._stored[step] = stored
-        weights = {name: torch.from_numpy(value) for name, value in dequantize(self._stored[step]).items()}
-        generator.load_state_dict(weights, strict=False, assign=True)
+                self._stored[step] = arranged(stored)
+            return self._stored[step]
 
 
 def _read(path: Path, where: str) -> bytes:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import fit
+from conftest import ROOT, fit
 
-from gan_demo import film, recipes
+from gan_demo import film, inference, recipes
 from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 
@@ -100,6 +100,15 @@ def test_eight_bits_change_the_pictures_by_under_one_percent_and_keep_a_history_
         pictures = exact(torch.from_numpy(latents(range(200), 100))).permute(0, 2, 3, 1).numpy() * 127.5 + 127.5
     shown = open_run(tmp_path / "run").generate(range(200)).astype(float)
     assert 0 < np.abs(shown - pictures).mean() < 0.01 * 255
+
+
+@pytest.mark.skipif(not inference.BF16, reason="this processor multiplies fp32 alone")
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "checkpoints").glob("*/config.json"))])
+def test_nobody_can_see_in_what_arithmetic_a_film_was_painted(name, monkeypatch):
+    coarse = open_run(ROOT / "checkpoints" / name).film(range(16)).astype(int)
+    monkeypatch.setattr(inference, "BF16", False)
+    levels = np.abs(coarse - open_run(ROOT / "checkpoints" / name).film(range(16)))
+    assert levels.max() <= 4 and (levels <= 2).mean() > 0.999
 
 
 def test_a_sheet_cuts_up_into_the_films_frames(player):
