@@ -257,6 +257,11 @@ def test_where_a_slow_hub_is_all_there_is_the_page_waits_and_fills_itself(growin
         page.get_by_role("tab", name=tab).click()
         expect(page.get_by_role("tabpanel")).to_have_count(0)
         expect(waiting).to_be_visible()
+    page.get_by_role("tab", name="Live").click()  # which needs no run, and would make the first
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    expect(waiting).to_be_hidden()
+    page.get_by_role("tab", name="Replay").click()
+    expect(waiting).to_be_visible()
     for key in ("p", " ", "Home", "7", "ArrowRight", "Escape"):  # nothing to play: nothing happens, and nothing fails
         page.keyboard.press(key)
     expect(page).to_have_url(re.compile(r"\?model=me%2Fdigits&seed=7&step=10$"))

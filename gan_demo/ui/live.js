@@ -349,7 +349,7 @@ part(".files").addEventListener("change", () => send(listed(part(".files").files
 
 gan.watch((state, changed) => {
   if (["tab", "seed", "class"].some((name) => changed.includes(name))) loop();
-});
+}, true);
 document.addEventListener("visibilitychange", loop);
 new ResizeObserver(() => {
   paint();

@@ -110,12 +110,13 @@ window.gan = (() => {
 
   function follow(changed) {
     markPage();
-    if (state.model !== null) for (const listener of listeners) listener(state, changed);
+    for (const { listener, always } of listeners) if (always || state.model !== null) listener(state, changed);
     showInputs();
   }
 
   function markPage() {
     document.documentElement.classList.toggle("empty", state.model === null);
+    document.documentElement.classList.toggle("waits", state.model === null && state.tab !== "live"); // which needs no run
     document.body?.classList.toggle("talk", state.talk);
   }
 
@@ -223,10 +224,10 @@ window.gan = (() => {
     /* The film that the keys move: that of the tab in front, or undefined. */
     inFront: () => films[state.tab]?.film,
     wholeSeed,
-    /* Call `listener(state, changed names)` now and at every change; not before there is a run. */
-    watch(listener) {
-      listeners.push(listener);
-      if (state.model !== null) listener(state, Object.keys(state));
+    /* Call `listener(state, changed names)` now and at every change; not before there is a run, but with `always`. */
+    watch(listener, always = false) {
+      listeners.push({ listener, always });
+      if (always || state.model !== null) listener(state, Object.keys(state));
     },
     /* Gradio's page is there: show the state, and what is wrong with the address. */
     attach(trigger_) {
