@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from gan_demo import points
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import Recipe
 
@@ -41,6 +42,8 @@ DATASETS = {
     "cifar10": Dataset(
         "CIFAR-10", ("cifar-10-batches-py", "cifar10"), "CIFAR10", CIFAR10, "none stated (A. Krizhevsky, 2009)"
     ),
+    "ring": Dataset("Points on a ring", (), None, (), "none needed: this program draws them"),
+    "mixture": Dataset("Eight clouds of points", (), None, (), "none needed: this program draws them"),
     "anime": Dataset(
         "Anime faces",
         ("anime",),
@@ -69,6 +72,9 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
     Raises GanDemoError where nothing can be read or downloaded, or the pictures do not suit the recipe.
     """
     path = Path(path).expanduser()
+    if recipe.dataset in points.SHAPES:
+        drawn = points.draw(points.SHAPES[recipe.dataset](points.COUNT), recipe.image_size)
+        return Images(drawn.transpose(0, 3, 1, 2), None, [], recipe.dataset), recipe
     dataset = DATASETS.get(recipe.dataset)
     found = next((path / folder for folder in dataset.folders if (path / folder).is_dir()), None) if dataset else None
     if dataset is None or (found is None and _holds_pictures(path)):

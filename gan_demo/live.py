@@ -19,6 +19,7 @@ from gan_demo import recipes
 from gan_demo.control import Control
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.points import SHAPES
 from gan_demo.recipes import Range
 from gan_demo.run import Run
 
@@ -73,6 +74,8 @@ class Live:
     def source(self, recipe: recipes.Recipe) -> str:
         """Where the recipe's own data would come from: "there", "download", or "missing"."""
         dataset = DATASETS[recipe.dataset]
+        if recipe.dataset in SHAPES:
+            return "there"
         pictures = dataset.torchvision is None or dataset.torchvision == "CIFAR10"
         for folder in dataset.folders:
             if (self.data / folder).is_dir():

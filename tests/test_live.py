@@ -5,10 +5,11 @@ import signal
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from conftest import DATA, fit, small
 
-from gan_demo import control, live, recipes, training
+from gan_demo import control, data, live, open_run, points, recipes, training
 from gan_demo.control import Control
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live, Wish
@@ -161,3 +162,17 @@ def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
     until(lambda: not brief.running)
     assert brief.job.ended[0] == "stopped"
     assert "Stopped at its limit of time at step" in brief.job.ended[1]
+
+
+def test_the_toy_s_points_come_to_the_ring(tmp_path):
+    recipe = recipes.get("toy-ring")
+    fit(recipe, data.load(recipe, tmp_path)[0], tmp_path / "run", length=600, snapshots=2)
+    player = open_run(tmp_path / "run")
+    apart = [np.abs(np.hypot(*points.read(player.generate(range(200), step=step)).T) - 0.8) for step in (0, 600)]
+    assert apart[0].mean() > 0.5 and apart[1].mean() < 0.15
+
+
+def test_a_picture_of_a_dot_holds_its_point():
+    for shape in points.SHAPES.values():
+        where = shape(500)
+        assert np.abs(points.read(points.draw(where, 32)) - where).max() < 0.02

@@ -149,5 +149,6 @@ def test_where_strangers_come_nobody_trains(runs, visit):
         expect(visitor.page.locator("#notice")).to_contain_text("can add live with --allow-training")
         with pytest.raises(HTTPError):
             urlopen(Request(f"{app.url}/gradio_api/live/start.json", b"{}", {"X-Gan-Live": "new"}), timeout=30)
+        visitor.page.close()
     finally:
         app.stop()

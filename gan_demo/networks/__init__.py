@@ -14,7 +14,7 @@ from torch import nn
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import Recipe
 
-FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan", "residual")
+FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan", "residual", "point")
 
 
 class Verdict(NamedTuple):

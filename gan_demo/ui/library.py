@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_demo import film, hub
 from gan_demo.errors import GanDemoError
+from gan_demo.points import SHAPES
 from gan_demo.run import Run, is_number
 from gan_demo.ui.cache import ByteCache
 from gan_demo.ui.sources import Folder, Repository, Source
@@ -258,6 +259,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "name": config.name,
         "source": run.label if run.fetch else None,  # user/name@commit
         "dataset": config.dataset,
+        "points": config.dataset in SHAPES,  # each image is a dot that stands for a point in the plane
         "classes": config.classes,
         "image_shape": config.image_shape,
         "latent_size": config.latent_size,

@@ -7,9 +7,11 @@ const HEADER = "X-Gan-Live";
 const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
 const WAITING = 4000;
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
+const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
 const GAP = 0.012; // between two tiles, as a part of the picture's width
-const BATCH = { files: 200, bytes: 20e6 }; // of one's own pictures in a request
+const BATCH = { files: 200, bytes: 900_000 }; // of one's own pictures in a request
+const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
 const PRESETS = {
   published: { k: null, d: 0, hint: "" },
   small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
@@ -69,11 +71,16 @@ const follow = gan.newest(async () => {
   drawStage();
   const { seed } = gan.state;
   const step = card.snapshots.at(-1).step;
-  const url = gan.url(card, "grid.png", { seed, tiles: SIDE * SIDE, step, class: chosenClass() });
+  const asked = { seed, step, class: chosenClass() };
+  const url = card.points ? gan.url(card, "field.json", asked) : gan.url(card, "grid.png", { ...asked, tiles: SIDE * SIDE });
   if (picture?.url === url) return;
-  picture = { url, tiles: await gan.bitmap(url), key: card.key };
-  canvas.setAttribute("aria-label", `${SIDE * SIDE} generated images, seeds ${seed} on, at step ${step}`);
-  paint();
+  const before = picture?.plane;
+  if (card.points) picture = { url, plane: await (await gan.answer(url)).json() };
+  else picture = { url, tiles: await gan.bitmap(url) };
+  const what = card.points ? "points and the discriminator's verdict all over the plane" : "images";
+  canvas.setAttribute("aria-label", `Generated ${what}, seeds ${seed} on, at step ${step}`);
+  if (card.points) move(before);
+  else paint();
   section.dataset.shown = url;
 });
 
@@ -94,6 +101,7 @@ function paint() {
   const side = Math.round(canvas.clientWidth * devicePixelRatio);
   if (!picture || !side) return;
   const context = Object.assign(canvas, { width: side, height: side }).getContext("2d");
+  if (picture.plane) return gan.paintPlane(context, side, picture.plane, picture.plane.generated);
   const gap = Math.max(1, Math.round(side * GAP));
   const edge = (tile) => Math.round((tile * (side + gap)) / SIDE);
   const from = picture.tiles.width / SIDE;
@@ -104,6 +112,24 @@ function paint() {
     const size = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
     context.drawImage(picture.tiles, column * from, row * from, from, from, x, y, ...size);
   }
+}
+
+/* The generated points go from where they were to where they are now. */
+function move(before) {
+  const { plane } = picture;
+  const context = canvas.getContext("2d");
+  const still = !before || matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const start = performance.now();
+  const frame = (now) => {
+    if (picture?.plane !== plane) return;
+    const part = still ? 1 : Math.min(1, Math.max(0, now - start) / MOVING);
+    const eased = part * (2 - part);
+    const at = plane.generated.map((to, i) => to.map((value, j) => value * eased + (before?.generated[i][j] ?? value) * (1 - eased)));
+    gan.paintPlane(context, canvas.width, plane, at);
+    if (part < 1) requestAnimationFrame(frame);
+  };
+  paint();
+  requestAnimationFrame(frame);
 }
 
 function tell(place, headline, facts) {
@@ -151,6 +177,7 @@ function verdict() {
     `on generated ones: ${percent(latest("fake_score"))}`,
     `loss of D ${gan.number(losses.reduce((a, b) => a + b, 0), 2)}`,
     `loss of G ${gan.number(latest("g"), 2)}`,
+    ...(card.points ? ["orange: D says real", "blue: D says generated"] : []),
   ];
 }
 
@@ -175,6 +202,7 @@ function chart(steps) {
   const label = (step, text) => {
     const made = Object.assign(document.createElement("span"), { textContent: text });
     made.style.left = `${100 * at(step)}%`;
+    made.classList.toggle("late", at(step) > 0.8);
     return made;
   };
   part(".ticks").replaceChildren(label(0, "0"), label(steps.at(-1), gan.number(steps.at(-1))));
@@ -311,6 +339,16 @@ async function* listed(files) {
   for (const file of files) yield [file.webkitRelativePath || file.name, file];
 }
 
+async function shrunk(file) {
+  if (file.size <= LARGE.bytes) return file;
+  const whole = await createImageBitmap(file).catch(() => null);
+  if (!whole) return new Blob(); // no browser reads it: the training names it and goes on
+  const scale = Math.min(1, LARGE.side / Math.min(whole.width, whole.height));
+  const drawn = new OffscreenCanvas(Math.round(whole.width * scale), Math.round(whole.height * scale));
+  drawn.getContext("2d").drawImage(whole, 0, 0, drawn.width, drawn.height);
+  return drawn.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+}
+
 /* Send named files in as many requests as they need; a folder around them all is no class. */
 async function send(named) {
   const all = [];
@@ -320,10 +358,11 @@ async function send(named) {
   let to = null;
   while (all.length) {
     const form = new FormData();
-    for (let bytes = 0, count = 0; all.length && count < BATCH.files && (!count || bytes + all[0][1].size < BATCH.bytes); count++) {
+    for (let bytes = 0, count = 0; all.length && count < BATCH.files && bytes < BATCH.bytes - LARGE.bytes; count++) {
       const [name, file] = all.shift();
-      bytes += file.size;
-      form.append("files", file, depth > 2 ? name : name.split("/").at(-1));
+      const small = await shrunk(file);
+      bytes += small.size;
+      form.append("files", small, depth > 2 ? name : name.split("/").at(-1));
     }
     const told = await act(`pictures.json${to ? `?to=${to}` : ""}`, form);
     if (!told) return;

@@ -17,7 +17,17 @@ from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
 
 HERE = Path(__file__).parent
-SCRIPTS = ("state.js", "words.js", "pictures.js", "library.js", "curves.js", "video.js", "replay.js", "talk.js")
+SCRIPTS = (
+    "state.js",
+    "words.js",
+    "pictures.js",
+    "library.js",
+    "curves.js",
+    "video.js",
+    "replay.js",
+    "plane.js",
+    "talk.js",
+)
 STYLES = ("page.css", "film.css", "tabs.css", "waiting.css", "live.css")
 TABS = {"replay": replay, "generate": generate, "walk": walk, "live": live_tab}
 TITLE = "GAN, replayed"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan_demo import film
+from gan_demo import film, points
 from gan_demo.errors import GanDemoError
 from gan_demo.latents import MAX_SEED
 from gan_demo.ui.library import Library
@@ -16,6 +16,7 @@ from gan_demo.ui.query import Query
 MAX_TILES = 100
 MAX_FRAMES = 120
 MAX_PAD = 16
+FIELD_SIDE, FIELD_POINTS = 32, 256
 GIF_SIDE = 320  # pixels, about
 GIF_FRAME = 66  # ms
 
@@ -118,6 +119,26 @@ def pad_webp(library: Library, key: str, query: Query) -> bytes:
     return film.encode(film.grid(library.player(key).pad(stops, side, step), side), "WEBP")
 
 
+def field_json(library: Library, key: str, query: Query) -> bytes:
+    """Of a run of points: the last discriminator's verdict all over the plane, row by row from the top, as a
+    probability; where the points of 256 seeds from `seed` on lie; and as many real ones."""
+    config, seeds, step = library.run(key).config, query.seeds(FIELD_POINTS), _step(query)
+    query.done()
+    if config.dataset not in points.SHAPES or config.image_shape[2] != 1:
+        raise GanDemoError("this run makes no points: ask for its pictures")
+    player, size = library.player(key), config.image_shape[0]
+    at = np.linspace(-1, 1, FIELD_SIDE, dtype=np.float32)
+    everywhere = np.stack(np.meshgrid(at, at[::-1]), -1).reshape(-1, 2)
+    verdict = player.verdict(points.draw(everywhere, size))
+    facts = {
+        "side": FIELD_SIDE,
+        "field": [] if verdict is None else verdict.astype(float).round(3).tolist(),
+        "generated": points.read(player.generate(seeds, step=step)).astype(float).round(4).tolist(),
+        "real": points.SHAPES[config.dataset](FIELD_POINTS).astype(float).round(4).tolist(),
+    }
+    return json.dumps(facts).encode()
+
+
 def _step(query: Query) -> int | None:
     return query.whole("step", 0, MAX_SEED)
 
@@ -129,5 +150,6 @@ FILES: dict[str, Callable[[Library, str, Query], bytes]] = {
     "walk.webp": walk_webp,
     "walk.gif": walk_gif,
     "pad.webp": pad_webp,
+    "field.json": field_json,
 }
 TYPES = {".webp": "image/webp", ".png": "image/png", ".gif": "image/gif", ".json": "application/json"}

@@ -24,11 +24,12 @@ from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.live import LENGTHS, Live, Wish
 from gan_demo.ui.library import Library
-from gan_demo.ui.uploads import MAX_BYTES, Uploads
+from gan_demo.ui.uploads import Uploads
 
 ROOT = "/gradio_api/live"
 HEADER = "X-Gan-Live"  # every POST bears it: no page of another origin can send one. It holds the token, or "new"
 MAX_BODY = 10_000
+MAX_SENT = 2**20  # bytes of pictures in one request
 MAX_FILES = 500  # in one request
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -183,7 +184,7 @@ async def _json(request: Request) -> dict[str, Any]:
 
 
 async def _files(request: Request) -> list[tuple[str, bytes]]:
-    _check_length(request, MAX_BYTES)
+    _check_length(request, MAX_SENT)
     async with request.form(max_files=MAX_FILES) as form:
         sent = [part for _, part in form.multi_items() if isinstance(part, UploadFile)]
         return [(part.filename or "", await part.read()) for part in sent]
