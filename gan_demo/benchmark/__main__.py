@@ -20,6 +20,7 @@ SECTIONS = {
     "generation": "a film's arithmetic against the machine's peak, and how many threads hold under load",
     "codec": "which file brings a film to the screen soonest",
     "growth": "films, memory and page weight by snapshots, tiles, image size and runs",
+    "live": "a training on the page: from the button to digits, and what other visitors notice",
     "training": "a step of each recipe beside the published eager loop with its DataLoader",
 }
 
