@@ -10,7 +10,8 @@ from PIL import Image
 
 from gan_demo import film, open_run
 from gan_demo.benchmark.report import Figure, Options, Row
-from gan_demo.benchmark.server import run_folders, visiting
+from gan_demo.benchmark.runs import one_of_each_shape
+from gan_demo.benchmark.server import visiting
 
 TIMES = 5
 BANDWIDTHS = {"10 Mbit/s": 1e7, "100 Mbit/s": 1e8}
@@ -46,9 +47,8 @@ CODECS = {
 
 
 def measure(options: Options) -> Iterator[Row]:
-    shapes = {player.image_shape: player for player in map(open_run, run_folders(options.runs))}
     with visiting() as page:
-        for player in shapes.values():
+        for player in map(open_run, one_of_each_shape(options.runs)):
             pixels = sheet(player.film(range(film.TILES)))
             for name, encode in CODECS.items():
                 data, encoding, decoding = b"", [], []

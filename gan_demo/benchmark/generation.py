@@ -1,79 +1,74 @@
 """How close a film comes to the machine's peak, and how many threads hold under load."""
 
 import os
-import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
+from typing import NamedTuple
 
 from gan_demo.benchmark.report import Figure, Options, Row
-from gan_demo.benchmark.server import run_folders
+from gan_demo.benchmark.runs import one_of_each_shape
 
 CORES = os.cpu_count() or 1
 FILMS, VISITORS, SIDE = 5, 8, 2048  # how many alone and at once; of the matrices whose product is the peak
 
 
+class Played(NamedTuple):
+    """What one process measured."""
+
+    gigaflop: float  # of a film
+    alone: list[float]  # seconds of films, one after the other
+    together: float  # seconds of VISITORS films at once
+    peaks: list[float]  # GFLOP/s of a large matrix product, each measured right after a film
+    kind: str  # of number that most of the film is computed in
+
+
 def measure(options: Options) -> Iterator[Row]:
-    for folder in run_folders(options.runs):
+    for folder in one_of_each_shape(options.runs):
         for threads in sorted({1, CORES}):
             with get_context("spawn").Pool(1) as fresh:  # torch fixes its threads when it first works
-                products, alone, together, peak = fresh.apply(play, (str(folder), threads))
+                told = Played(*fresh.apply(play, (str(folder), threads)))
             name = f"{folder.name}, {threads} torch thread{'s' * (threads > 1)}"
-            speeds = [2 * products / seconds / 1e9 for seconds in alone]
-            best = statistics.median(peak)
-            yield Figure(
-                f"{name}: a film alone", [1000 * s for s in alone], "ms", note=f"{2 * products / 1e9:.1f} GFLOP"
-            )
-            yield Figure(f"{name}: a film, {VISITORS} at once", [1000 * together / VISITORS], "ms", note="mean share")
-            yield Figure(f"{name}: arithmetic", speeds, "GFLOP/s", note=f"the cores' fp32 peak is {best:.0f}")
-            yield Figure(f"{name}: of the peak", [100 * speed / best for speed in speeds], "%")
+            speeds = [told.gigaflop / seconds for seconds in told.alone]
+            parts = [100 * speed / peak for speed, peak in zip(speeds, told.peaks, strict=True)]
+            share = 1000 * told.together / VISITORS
+            yield Figure(f"{name}: a film", [1000 * seconds for seconds in told.alone], "ms")
+            yield Figure(f"{name}: {VISITORS} films at once, each", [share], "ms", note="all of them by their number")
+            yield Figure(f"{name}: arithmetic", speeds, "GFLOP/s", note=f"{told.gigaflop:.1f} GFLOP a film")
+            yield Figure(f"{name}: of the {CORES} cores' peak in {told.kind}", parts, "%")
 
 
-def play(folder: str, threads: int) -> tuple[int, list[float], float, list[float]]:
-    """Products of a film, seconds of films alone, seconds of several at once, and the machine's peak."""
+def play(folder: str, threads: int) -> tuple[float, list[float], float, list[float], str]:
+    """Play a run's films with so many torch threads, in a process of its own: the fields of Played."""
     import torch
 
-    from gan_demo import film as films
-    from gan_demo import open_run
+    from gan_demo import film, inference, open_run
     from gan_demo.networks import build_generator, cost
 
     torch.set_num_threads(threads)
     player = open_run(folder)
+    recipe, classes = player.config.as_recipe(), len(player.classes or ())
     with torch.device("meta"):
-        generator = build_generator(player.config.as_recipe(), len(player.classes or ())).eval()
-        latent = torch.empty(1, player.config.latent_size)
-    products = cost(generator, latent, len(player.classes or ())).products * films.TILES * len(player.steps)
+        found = cost(build_generator(recipe, classes).eval(), torch.empty(1, recipe.latent_size), classes)
+    gigaflop = 2 * found.products * film.TILES * len(player.steps) / 1e9
+    kind = torch.bfloat16 if inference.BF16 and recipe.network != "mlp" else torch.float32
 
     def seconds(first: int) -> float:
         start = time.perf_counter()
-        player.film(range(first, first + films.TILES))
+        player.film(range(first, first + film.TILES))
         return time.perf_counter() - start
 
     seconds(0)  # reads the snapshots
-    alone = [seconds(100 * at) for at in range(FILMS)]
-    start = time.perf_counter()
-    with ThreadPoolExecutor(VISITORS) as pool:
-        list(pool.map(seconds, range(1000, 1000 + VISITORS)))
-    together = time.perf_counter() - start
-    return products, alone, together, peak()
-
-
-def peak() -> list[float]:
-    """GFLOP/s of float32 matrix products on all cores together, one thread each: what nothing here can exceed."""
-    import torch
-
-    a, b = (torch.randn(SIDE, SIDE) for _ in range(2))
-
-    def multiply(_: int) -> None:
-        torch.mm(a, b)
-
-    torch.set_num_threads(1)
-    speeds = []
-    with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(multiply, range(CORES)))
-        for _ in range(3):
+    a, b = (torch.randn(SIDE, SIDE).to(kind) for _ in range(2))
+    alone, peaks = [], []
+    with ThreadPoolExecutor(CORES) as cores, ThreadPoolExecutor(VISITORS) as visitors:
+        for at in range(FILMS):
+            alone.append(seconds(100 * at))
             start = time.perf_counter()
-            list(pool.map(multiply, range(4 * CORES)))
-            speeds.append(4 * CORES * 2 * SIDE**3 / (time.perf_counter() - start) / 1e9)
-    return speeds
+            list(cores.map(lambda _: torch.mm(a, b), range(2 * CORES)))
+            peaks.append(2 * CORES * 2 * SIDE**3 / (time.perf_counter() - start) / 1e9)
+        start = time.perf_counter()
+        list(visitors.map(seconds, range(1000, 1000 + VISITORS)))
+        together = time.perf_counter() - start
+    return gigaflop, alone, together, peaks, str(kind).removeprefix("torch.")

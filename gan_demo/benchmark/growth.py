@@ -1,4 +1,7 @@
-"""How films, memory and the page grow with the snapshots, the tiles, the image's size and the runs."""
+"""How films, memory and the page grow with the snapshots, the tiles, the image's size and the runs.
+
+Measured on runs of random weights: their pictures are noise, so the laws hold and the bytes are the most there can be.
+"""
 
 import math
 import os
@@ -67,7 +70,7 @@ def film(by: str, size: int) -> dict[str, float]:
 
     from gan_demo import film as films
     from gan_demo import open_run
-    from gan_demo.benchmark.synthetic import write_run
+    from gan_demo.benchmark.runs import write_run
     from gan_demo.ui.library import Library
 
     torch.set_num_threads(1)
@@ -97,7 +100,7 @@ def film(by: str, size: int) -> dict[str, float]:
 
 def app(folder: Path, count: int) -> dict[str, float]:
     """The app with so many runs of 16 snapshots, all of them played. Their snapshots are one file each, linked."""
-    from gan_demo.benchmark.synthetic import write_run
+    from gan_demo.benchmark.runs import write_run
 
     first = folder / "run-0"
     if not first.exists():

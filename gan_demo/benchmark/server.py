@@ -59,14 +59,6 @@ class Server:
         return json.loads(self.get("runs.json"))
 
 
-def run_folders(source: str) -> list[Path]:
-    """The run itself, or those of a folder of them."""
-    found = sorted(path.parent for path in Path(source).glob("*/config.json"))
-    if not found and not (Path(source) / "config.json").exists():
-        raise GanDemoError(f"{source} holds no run: give a run folder, or a folder of them, with --runs")
-    return found or [Path(source)]
-
-
 def memory(process: int, what: str = "VmRSS") -> list[float]:
     """One line of a process's /proc/PID/status in MiB, or nothing where there is none."""
     try:

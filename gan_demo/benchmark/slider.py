@@ -7,7 +7,8 @@ from typing import Any
 
 from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.report import Figure, Options, Row, percentile
-from gan_demo.benchmark.server import Server, run_folders, serving, visiting
+from gan_demo.benchmark.runs import run_folders
+from gan_demo.benchmark.server import Server, serving, visiting
 
 MOVES, ROUND_TRIP, VISITORS, FILMS = 15, 80, 20, 2  # how often; milliseconds; each of how many asks for how many
 

@@ -1,9 +1,10 @@
-"""Runs of random weights, through the real writer: as large and as many as a measurement wants."""
+"""What is measured: the runs that were named, or runs of random weights, as large as a measurement wants."""
 
 from pathlib import Path
 
 import torch
 
+from gan_demo.errors import GanDemoError
 from gan_demo.networks import build, output_axes
 from gan_demo.recipes import HYPERPARAMETERS, Recipe
 from gan_demo.run import Config, Run
@@ -13,8 +14,25 @@ from gan_demo.weights import quantize
 SPACING = 100  # steps between two snapshots
 
 
+def run_folders(source: str) -> list[Path]:
+    """The run itself, or those of a folder of them."""
+    found = sorted(path.parent for path in Path(source).glob("*/config.json"))
+    if not found and not (Path(source) / "config.json").exists():
+        raise GanDemoError(f"{source} holds no run: give a run folder, or a folder of them, with --runs")
+    return found or [Path(source)]
+
+
+def one_of_each_shape(source: str) -> list[Path]:
+    """Of the runs named, one for each size of image and family of networks."""
+    kinds: dict[tuple, Path] = {}
+    for folder in run_folders(source):
+        config = Run(folder).config
+        kinds.setdefault((*config.image_shape, config.as_recipe().network), folder)
+    return list(kinds.values())
+
+
 def write_run(path: Path, recipe: Recipe, snapshots: int) -> Path:
-    """A finished run of an unconditional recipe, with another random generator at each snapshot."""
+    """A finished run of an unconditional recipe: random weights, the same ones at every snapshot."""
     length = SPACING * (snapshots - 1)
     config = Config(
         name=path.name,
@@ -34,10 +52,10 @@ def write_run(path: Path, recipe: Recipe, snapshots: int) -> Path:
         versions={"torch": torch.__version__},
     )
     run = Run.create(path, config)
+    generator, discriminator = build(recipe, 0)
+    stored = quantize(weights_of(generator), output_axes(generator))
     for step in range(0, length + 1, SPACING):
-        torch.manual_seed(step)
-        generator, discriminator = build(recipe, 0)
-        run.add_snapshot(quantize(weights_of(generator), output_axes(generator)), step, step / 1000, step, 1.0)
+        run.add_snapshot(stored, step, step / 1000, step, 1.0)
         losses = {"d_real": 0.7, "d_fake": 0.6, "g": 0.8, "real_score": 0.6, "fake_score": 0.4}
         run.append_history({"step": step, **losses, "images_per_second": 900})
     run.write_model(weights_of(generator), weights_of(discriminator), length)
