@@ -18,6 +18,11 @@ class ByteCache:
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def kept(self, key: Hashable) -> bytes | None:
+        """The bytes under `key`, or None where they are not kept."""
+        with self._lock:
+            return self._find(key)
+
     def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
         """The bytes under `key`, made now if they are not kept."""
         with self._lock:
@@ -43,8 +48,8 @@ class ByteCache:
 
     def _keep(self, key: Hashable, made: bytes) -> None:
         with self._lock:
+            self.size += len(made) - len(self._kept.pop(key, b""))  # after an error two may have made it
             self._kept[key] = made
-            self.size += len(made)
             while self.size > self.limit:
                 _, dropped = self._kept.popitem(last=False)
                 self.size -= len(dropped)

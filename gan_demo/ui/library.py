@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gan_demo.player import Player
 
 CACHE_BYTES = 256 * 2**20  # some 1,300 films of 48 steps at 28x28
+PLAYER_BYTES = 256 * 2**20  # of snapshots in memory: some ten runs
 MAX_GUESTS = 8
 CURVE_POINTS = 400  # more than a curve has pixels to show
 
@@ -173,14 +174,23 @@ class Library:
         return named | {key: f"{run.config.as_recipe().title} ({key})" for key, run in self.guests.items()}
 
     def player(self, key: str) -> "Player":
-        """The run's player, made when first asked for. The first call waits for torch."""
+        """The run's player, made when first asked for. The first call waits for torch.
+
+        The least recently used are dropped once the snapshots of all take more than PLAYER_BYTES.
+        """
         run = self.run(key)
         with self._opening:
-            player = self._players.get(key)
+            player = self._players.pop(key, None)
             if player is None or player.run.revision != run.revision:
                 from gan_demo.player import Player
 
-                self._players[key] = player = Player(run, player)
+                player = Player(run, player)
+            self._players[key] = player
+            sizes = {key: sum(one.bytes for one in kept.run.snapshots) for key, kept in list(self._players.items())}
+            while len(sizes) > 1 and sum(sizes.values()) > PLAYER_BYTES:
+                gone = next(iter(sizes))
+                del sizes[gone]
+                self._players.pop(gone, None)
             return player
 
     def warm_up(self) -> None:

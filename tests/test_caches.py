@@ -1,0 +1,26 @@
+"""What a host would lose if a cache had no end: the memory of a page that stays up for months."""
+
+from gan_demo.ui import library
+from gan_demo.ui.cache import ByteCache
+
+
+def test_a_cache_holds_no_more_bytes_than_it_may_and_knows_how_many():
+    cache = ByteCache(100)
+    for number in range(20):
+        assert cache.get(number, lambda: b"x" * 30) == b"x" * 30
+        assert cache.size <= 100
+    assert cache.get(19, lambda: b"made anew") == b"x" * 30
+    assert cache.get("large", lambda: b"x" * 200) == b"x" * 200
+    assert cache.size == 0, "what alone is too large is handed over and not kept"
+
+
+def test_runs_that_nobody_looks_at_leave_the_memory(runs, monkeypatch):
+    shelf = library.Library([str(runs)])
+    players = {key: shelf.player(key) for key in ("a-plain", "b-classes")}
+    assert shelf.player("a-plain") is players["a-plain"], "there is room for both"
+    size = sum(one.bytes for one in shelf.run("c-colour").snapshots)
+    monkeypatch.setattr(library, "PLAYER_BYTES", size + sum(one.bytes for one in shelf.run("a-plain").snapshots))
+    shelf.player("c-colour")
+    assert shelf.player("a-plain") is players["a-plain"], "the one that was used last stays"
+    assert shelf.player("b-classes") is not players["b-classes"]
+    assert shelf.player("b-classes").generate([1]).shape == (1, 28, 28, 1)
