@@ -36,7 +36,9 @@ class Control:
             k = _short(self.discriminator_steps)
             raise GanDemoError(f"k {k} will not do: give a whole number from 1 to {MAX_K}")
         if not isinstance(self.paused, bool) or not _number(self.seconds, 0, math.inf):
-            raise GanDemoError(f"paused {_short(self.paused)}, seconds {_short(self.seconds)} will not do")
+            raise GanDemoError(
+                f"paused {_short(self.paused)}, seconds {_short(self.seconds)} will not do: give true or false, from 0"
+            )
 
     def fitted(self, recipe: Recipe) -> Recipe:
         """The recipe with these learning rates and this k."""

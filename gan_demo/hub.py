@@ -206,7 +206,9 @@ def fetch(
             raise
         return _opened(run, repo_id, revision, run.path.name, limit, token, endpoint, cache, str(error))
     if not COMMIT.fullmatch(commit):
-        raise HubError(f"{repo_id} cannot be opened: the Hub names no commit for {revision}")
+        raise HubError(
+            f"{repo_id} cannot be opened: the Hub names no commit for {revision}: give a branch, a tag or a commit"
+        )
     run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
     write_file(run.path.parent.parent / "refs" / revision, commit)  # as huggingface_hub does: what offline means by it
     return _opened(run, repo_id, revision, commit, limit, token, endpoint, cache, trouble)
@@ -288,14 +290,14 @@ def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Pat
         raise HubError(f"{repo_id} holds no run (it has no config.json): give a repository that train.py pushed")
     for name, size in sizes.items():
         if size > SIDE_FILES[name]:
-            raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: refused")
+            raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: open another")
     first = [name for name in ("snapshots/index.json", "config.json") if name in sizes]
     run = _open(_download(api, repo_id, commit, first, cache), repo_id)
     if len(run.snapshots) > MAX_SNAPSHOTS:
-        raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: refused")
+        raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: open another")
     total = sum(sizes.values()) + sum(snapshot.bytes for snapshot in run.snapshots)
     if total > limit:
-        raise HubError(f"{repo_id} has {total:,} bytes, more than the {limit:,} that may be fetched here: refused")
+        raise HubError(f"{repo_id} has {total:,} bytes, more than the {limit:,} that may be fetched here: open another")
     rest = [name for name in sizes if name not in first]
     if rest:
         _download(api, repo_id, commit, rest, cache)
@@ -321,7 +323,7 @@ def _check_snapshots(run: Run, sizes: dict[str, int], names: Sequence[str], limi
     for name in names:
         if sizes.get(name) != listed[name] or listed[name] > limit:
             size = f"has {sizes[name]:,} bytes" if name in sizes else "is missing"
-            raise HubError(f"{run.label}: {name} {size}, its index says {listed[name]:,}: refused")
+            raise HubError(f"{run.label}: {name} {size}, its index says {listed[name]:,}: push it again")
 
 
 def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cache: Path | None) -> Path:

@@ -42,11 +42,11 @@ def latents(seeds: Sequence[int], size: int) -> np.ndarray:
 def truncate(z: np.ndarray, truncation: float) -> np.ndarray:
     """Pull latents towards their mean, the origin: 1 leaves them, 0 makes all alike (arXiv:1812.04948, section B)."""
     try:
-        inside = 0 <= float(truncation) <= 1
-    except (TypeError, ValueError):
+        inside = not isinstance(truncation, str) and 0 <= float(truncation) <= 1
+    except (TypeError, ValueError, OverflowError):
         inside = False
     if not inside:
-        raise GanDemoError(f"truncation {str(truncation)[:40]} will not do: give a number from 0 to 1")
+        raise GanDemoError(f"truncation {str(truncation)[:40]!r} will not do: give a number from 0 to 1")
     return (z * np.float32(truncation)).astype(np.float32)
 
 

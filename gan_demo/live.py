@@ -210,7 +210,9 @@ class Live:
             try:
                 steered.write(job.path)
             except OSError as error:
-                raise GanDemoError(f"the training cannot be told ({error.strerror}): it goes on as it was") from None
+                raise GanDemoError(
+                    f"the training cannot be told ({error.strerror}): it goes on as it was, try again"
+                ) from None
             job.control = steered
 
     def _job(self) -> Job:

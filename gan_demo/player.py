@@ -48,7 +48,7 @@ class Player:
         with torch.device("meta"):
             self._generator = build_generator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
         if sum(parameter.numel() for parameter in self._generator.parameters()) > MAX_PARAMETERS:
-            raise GanDemoError(f"{run.label} asks for a network of over {MAX_PARAMETERS:,} parameters: refused")
+            raise GanDemoError(f"{run.label} asks for a network of over {MAX_PARAMETERS:,} parameters: open another")
         self._check_cost(self._generator, torch.empty(1, run.config.latent_size, device="meta"))
         self._shapes = {
             name: tuple(value.shape)
@@ -252,7 +252,7 @@ class Player:
         if found.layer > MAX_LAYER or found.products > MAX_PRODUCTS:
             raise GanDemoError(
                 f"{self.run.label} asks for layers of {found.layer:,} numbers and {found.products:,} products an image,"
-                f" more than {MAX_LAYER:,} and {MAX_PRODUCTS:,}: refused"
+                f" more than {MAX_LAYER:,} and {MAX_PRODUCTS:,}: open another run"
             )
 
     def _discriminator(self) -> torch.nn.Module | None:
@@ -331,7 +331,8 @@ class Player:
                 stored = self.run.read_snapshot(step)
                 if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
                     raise GanDemoError(
-                        f"{self.run.label}: the snapshot at step {step} does not fit the network of config.json"
+                        f"{self.run.label}: the snapshot at step {step} does not fit the network of config.json:"
+                        " fetch or train the run again"
                     )
                 self._stored[step] = arranged(stored)
             return self._stored[step]

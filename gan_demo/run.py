@@ -27,6 +27,7 @@ FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 MAX_IMAGE_SIZE = 512
 MAX_NAME = 255  # characters: what a folder's name may have
+KINDS = {int: "whole number", float: "finite number", str: "text", bool: "true or false"}  # in words
 LARGEST = 1e300  # sums and means of such numbers are finite too
 
 
@@ -114,14 +115,19 @@ def _read(kind: type, data: Any, where: str, keys: Iterable[str] | None = None) 
     hints = get_type_hints(kind)
     wanted = tuple(keys or hints)
     if not isinstance(data, dict):
-        raise GanDemoError(f"{where} holds no JSON object: it was not written by train.py, or is damaged")
+        raise GanDemoError(f"{where} holds no JSON object: it is damaged, fetch or train the run again")
     if unknown := sorted(set(data) - set(wanted)):
-        raise GanDemoError(f"{where} has an unknown key {unknown[0][:60]!r}: this version reads {', '.join(wanted)}")
+        raise GanDemoError(
+            f"{where} has an unknown key {unknown[0][:60]!r}: update this version, which reads {', '.join(wanted)}"
+        )
     for key in wanted:
         if key not in data:
-            raise GanDemoError(f"{where} lacks the key {key!r}: it was not written by train.py, or is damaged")
+            raise GanDemoError(f"{where} lacks the key {key!r}: it is damaged, fetch or train the run again")
         if not _fits(data[key], hints[key]):
-            raise GanDemoError(f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, which is no {hints[key]}")
+            kind = KINDS.get(hints[key], hints[key])
+            raise GanDemoError(
+                f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, no {kind}: fetch or train the run again"
+            )
     return {key: tuple(data[key]) if get_origin(hints[key]) is tuple else data[key] for key in wanted}
 
 
@@ -170,7 +176,7 @@ def _check_ranges(config: Config, where: str) -> None:
         "length": 0 <= config.steps <= config.length,
     }.items():
         if not good:
-            raise GanDemoError(f"{where}: the key {key!r} is out of range: it was not written by train.py")
+            raise GanDemoError(f"{where}: the key {key!r} is out of range: fetch or train the run again")
 
 
 # ---------------------------------------------------------------- files
@@ -266,7 +272,10 @@ class Run:
         for snapshot in found:
             match = SNAPSHOT_NAME.fullmatch(snapshot.file)
             if not match or int(match[1]) != snapshot.step:
-                raise GanDemoError(f"{path}: {snapshot.file[:60]!r} is no snapshot's name for step {snapshot.step}")
+                raise GanDemoError(
+                    f"{path}: {snapshot.file[:60]!r} is no snapshot's name for step {snapshot.step}: "
+                    "fetch or train the run again"
+                )
         if any(before.step >= after.step for before, after in pairwise(found)):
             raise GanDemoError(f"{path}: the steps are not in order: fetch or train the run again")
         return found
@@ -311,6 +320,12 @@ class Run:
         if hashlib.sha256(data).hexdigest() != snapshot.sha256:
             raise GanDemoError(f"{where} is damaged (its sha256 is not the index's): fetch or train the run again")
         return load_weights(data, where)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of it is still to be fetched."""
+        folder = self.path / "snapshots"
+        return not self.fetch or all((folder / snapshot.file).exists() for snapshot in self.snapshots)
 
     def need(self, steps: Iterable[int]) -> None:
         """Have the snapshots of these steps on the disk: a run from the Hub fetches the missing ones together."""

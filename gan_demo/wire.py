@@ -120,7 +120,7 @@ def _explain(error: BaseException, what: str) -> HubError:
         error, ConnectionError
     ):
         return HubError(f"{what}: the Hub cannot be reached ({name}): check the network", passing=True)
-    return HubError(f"{what}: {_first_line(error) or name}")
+    return HubError(f"{what}: {_first_line(error) or name}; try again later")
 
 
 def _explain_status(response: Any, what: str) -> HubError:
@@ -143,7 +143,7 @@ def _explain_status(response: Any, what: str) -> HubError:
     said = " ".join(str(response.headers.get("x-error-message", "")).split())[:120]
     if status >= 500 or status == 408:
         return HubError(f"{what}: the Hub has trouble ({status}): try again later", passing=True)
-    return HubError(f"{what}: the Hub answered {status}{f' ({said})' if said else ''}")
+    return HubError(f"{what}: the Hub answered {status}{f' ({said})' if said else ''}; try again later")
 
 
 def _first_line(error: BaseException) -> str:

@@ -193,7 +193,7 @@ async def _files(request: Request) -> list[tuple[str, bytes]]:
 def _check_length(request: Request, most: int) -> None:
     length = request.headers.get("Content-Length", "")
     if not length.isdecimal() or int(length) > most:
-        raise GanDemoError(f"the request is too large: at most {most:,} bytes")
+        raise GanDemoError(f"the request is too large: send at most {most:,} bytes")
 
 
 def _refusal(status: int, sentence: str) -> Response:
