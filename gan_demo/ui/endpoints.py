@@ -3,35 +3,43 @@
 Each docstring is what `client.view_api()` and the page's "Use via API" print.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
+from starlette.concurrency import run_in_threadpool
 
 from gan_demo import film as films
 from gan_demo.errors import GanDemoError
 from gan_demo.latents import MAX_SEED, check_seed
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import MAX_TILES
+from gan_demo.ui.turns import visitor
 
 MAX_WIDTH = 16_384  # pixels of a strip
+SHELF_BYTES = 256 * 2**20  # on the disk; Gradio deletes what is an hour old besides
 File = dict[str, Any]
 
 
 def endpoints(library: Library) -> None:
     """Add /models, /generate, /interpolate, /film and /history to the page that is being built."""
 
-    def answer(model: str, make: Callable[[], Any]) -> Any:
+    shelf = Shelf()
+
+    async def answer(request: gr.Request, model: str, make: Callable[[], Any]) -> Any:
         try:
-            library.run(str(model))
-            return make()
+            library.run(model := str(model))
+            async with library.turns(model).turn(visitor(request)):
+                return await run_in_threadpool(make)
         except GanDemoError as error:
-            path = str(library.runs[model].path) if model in library.runs else "\0"
-            raise gr.Error(str(error).replace(path, model), print_exception=False) from None
+            raise gr.Error(library.public(model, error), print_exception=False) from None
 
     def models() -> list[dict]:
         """List the runs: model (the name that the other endpoints take), title, classes in order (or null for an
@@ -47,7 +55,8 @@ def endpoints(library: Library) -> None:
             for card in cards
         ]
 
-    def generate(
+    async def generate(
+        request: gr.Request,
         model: str,
         seed: int = 0,
         count: int = 1,
@@ -63,11 +72,12 @@ def endpoints(library: Library) -> None:
             seeds = _seeds(seed, _whole("count", count, 1, MAX_TILES))
             classes = None if class_index is None else [class_index] * len(seeds)
             images = library.player(model).generate(seeds, classes, step, truncation)
-            return _png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
+            return shelf.png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
 
-        return answer(model, make)
+        return await answer(request, model, make)
 
-    def interpolate(
+    async def interpolate(
+        request: gr.Request,
         model: str,
         start: int,
         end: int,
@@ -86,11 +96,11 @@ def endpoints(library: Library) -> None:
             most = MAX_WIDTH // player.image_shape[1]
             stops = [(start, start_class), (end, end_class)]
             images = player.walk(stops, _whole("frames", frames, 2, most), step, straight=bool(straight))
-            return _png(films.grid(images, len(images)), f"{model}-{start}-{end}")
+            return shelf.png(films.grid(images, len(images)), f"{model}-{start}-{end}")
 
-        return answer(model, make)
+        return await answer(request, model, make)
 
-    def film(model: str, seed: int = 0, class_index: int | None = None) -> tuple[dict, dict]:
+    async def film(request: gr.Request, model: str, seed: int = 0, class_index: int | None = None) -> tuple[dict, dict]:
         """Replay the training: a WebP sprite sheet with a frame for each snapshot, each a grid of 16 seeds from `seed`
         on, and its layout: frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width,
         tile_height in pixels, and the steps in order. `class_index` as in /generate."""
@@ -100,19 +110,40 @@ def endpoints(library: Library) -> None:
             classes = None if class_index is None else [class_index] * len(seeds)
             player = library.player(model)
             sheet, layout = films.sheet(player.film(seeds, classes))
-            return _file(sheet, f"{model}-film-{seed}.webp"), {**layout, "steps": player.steps}
+            return shelf.file(sheet, f"{model}-film-{seed}.webp"), {**layout, "steps": player.steps}
 
-        return answer(model, make)
+        return await answer(request, model, make)
 
-    def history(model: str) -> list[dict]:
+    async def history(request: gr.Request, model: str) -> list[dict]:
         """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g; with an
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
         images_per_second."""
-        return answer(model, lambda: library.run(model).read_history())
+        return await answer(request, model, lambda: library.run(model).read_history())
 
     for function in (models, generate, interpolate, film, history):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+class Shelf:
+    """Files that gradio_client downloads and hands over as paths; the oldest make way once they hold SHELF_BYTES."""
+
+    def __init__(self) -> None:
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def png(self, pixels: np.ndarray, name: str) -> File:
+        return self.file(films.encode(pixels, "PNG"), f"{name}.png")
+
+    def file(self, data: bytes, name: str) -> File:
+        name = name.replace("/", "-")  # of a Hub id
+        with self._lock:
+            path = save_bytes_to_cache(data, name, get_upload_folder())
+            self._sizes[path] = len(data)
+            self._sizes.move_to_end(path)
+            while sum(self._sizes.values()) > SHELF_BYTES:
+                Path(self._sizes.popitem(last=False)[0]).unlink(missing_ok=True)
+        return gr.FileData(path=path, orig_name=name, size=len(data)).model_dump()
 
 
 def declare_zero_gpu() -> None:
@@ -135,14 +166,3 @@ def _whole(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise GanDemoError(f"{name} {str(value)[:40]!r} will not do: give a whole number from {low} to {high}")
     return value
-
-
-def _png(pixels: np.ndarray, name: str) -> File:
-    return _file(films.encode(pixels, "PNG"), f"{name}.png")
-
-
-def _file(data: bytes, name: str) -> File:
-    """A file that gradio_client downloads and hands over as a path."""
-    name = name.replace("/", "-")  # of a Hub id
-    path = save_bytes_to_cache(data, name, get_upload_folder())
-    return gr.FileData(path=path, orig_name=name, size=len(data)).model_dump()

@@ -16,6 +16,7 @@ from gan_demo.points import SHAPES
 from gan_demo.run import Run, is_number
 from gan_demo.ui.cache import ByteCache
 from gan_demo.ui.sources import Folder, Repository, Source
+from gan_demo.ui.turns import Turns
 
 if TYPE_CHECKING:
     from gan_demo.player import Player
@@ -47,6 +48,7 @@ class Library:
         self._cards: dict[str, tuple[Run, dict[str, Any]]] = {}
         self._opening, self._looking = threading.Lock(), threading.RLock()
         self._pictures = ByteCache(CACHE_BYTES)
+        self._turns, self._fetching = Turns(), Turns(at_once=8)  # who waits for the Hub is in nobody's way
         for name in sources:
             if hub.is_hub_id(name):
                 self._waiting.append(Repository(name))
@@ -201,6 +203,19 @@ class Library:
         for key in list(self.runs)[:1]:
             with contextlib.suppress(GanDemoError):  # a damaged run is told to the visitor who asks for it
                 self.player(key).generate([0])
+
+    def turns(self, key: str) -> Turns:
+        """Where to wait for one's turn before a picture of that run is made."""
+        return self._turns if self.run(key).complete else self._fetching
+
+    def public(self, key: str, error: GanDemoError) -> str:
+        """What an error says of that run, without a path of this machine."""
+        run = self.runs.get(key) or self.guests.get(key)
+        return str(error).replace(str(run.path), key) if run else str(error)
+
+    def kept(self, key: str, what: Hashable) -> bytes | None:
+        """A picture that was made before, or None; `what` as in `picture`."""
+        return self._pictures.kept((key, self.run(key).revision, what))
 
     def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         """A file rendered from a run, made once; `what` names it among the run's files.

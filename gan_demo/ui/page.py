@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live
 from gan_demo.ui import generate, replay, stage, walk
 from gan_demo.ui import live as live_tab
 from gan_demo.ui.endpoints import declare_zero_gpu, endpoints
+from gan_demo.ui.guard import Guard
 from gan_demo.ui.library import Library
 from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
@@ -109,7 +111,10 @@ def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]
     return {
         "theme": theme(),
         "head": head(library, on_stage),
-        "app_kwargs": {"routes": [*(stage.routes(on_stage) if on_stage else ()), *routes(library)]},
+        "app_kwargs": {
+            "routes": [*(stage.routes(on_stage) if on_stage else ()), *routes(library)],
+            "middleware": [Middleware(Guard)],
+        },
         "footer_links": ["api"],
     }
 

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -23,6 +24,7 @@ from gan_demo.ui.guests import Guests
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import FILES, TYPES
 from gan_demo.ui.query import Query
+from gan_demo.ui.turns import TooManyError, visitor
 
 ROOT = "/gradio_api/film"
 MAX_QUERY = 1000  # characters
@@ -65,7 +67,7 @@ def routes(library: Library) -> list[Route]:
         answer.headers.update(headers)
         return answer
 
-    def picture(request: Request) -> Response:
+    async def picture(request: Request) -> Response:
         key, revision, file = (request.path_params[part] for part in ("run", "revision", "file"))
         try:
             run = library.run(key)
@@ -78,12 +80,23 @@ def routes(library: Library) -> list[Route]:
         if len(request.url.query) > MAX_QUERY:
             return _refusal(400, f"the address is too long: at most {MAX_QUERY} characters after the question mark")
         what = (file, *sorted(request.query_params.multi_items()))
+
+        def paint() -> bytes:
+            return library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))
+
         try:
-            data = library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))
+            if (data := library.kept(key, what)) is None:
+                async with library.turns(key).turn(visitor(request)):
+                    data = await run_in_threadpool(paint)
+        except TooManyError as error:
+            return _refusal(429, str(error))
         except GanDemoError as error:
             changed = library.run(key).revision != revision
-            return _refusal(400, str(error).replace(str(run.path), key), changed=changed)
+            return _refusal(400, library.public(key, error), changed=changed)
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
+
+    def upload(request: Request) -> Response:
+        return _refusal(403, "nothing can be uploaded by this way: the endpoints take names and numbers, give those")
 
     return [
         Route(f"{ROOT}/runs.json", names),
@@ -91,6 +104,7 @@ def routes(library: Library) -> list[Route]:
         Route(f"{ROOT}/open.json", open_run, methods=["POST"]),
         Route(f"{ROOT}/{{run:path}}/run.json", card),
         Route(f"{ROOT}/{{run:path}}/{{revision}}/{{file}}", picture),
+        Route("/gradio_api/upload", upload, methods=["POST"]),  # Gradio's own would fill the disk
     ]
 
 

@@ -1,0 +1,62 @@
+"""What every answer of the server carries, and how much a request may bring."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY = 2**20  # bytes; the page and its endpoints take names and numbers alone
+
+# Gradio's page has its scripts inline and makes functions of text. What is forbidden is all that comes from elsewhere,
+# or goes there. Nothing is said of frames: a Space is one, and slides may show the page in another.
+POLICY = "; ".join(
+    (
+        "default-src 'self' data: blob:",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """A middleware: HEADERS on every answer, and no request of more than MAX_BODY bytes."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        came = 0
+
+        async def bounded() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > MAX_BODY:
+                raise HTTPException(413, TOO_LARGE)
+            return message
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        said = Headers(scope=scope).get("content-length", "0")
+        if not said.isdecimal() or int(said) > MAX_BODY:
+            return await JSONResponse({"error": TOO_LARGE}, 413)(scope, receive, dressed)
+        await self.app(scope, bounded, dressed)
+
+
+TOO_LARGE = f"the request is too large: send at most {MAX_BODY:,} bytes"

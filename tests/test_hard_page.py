@@ -1,0 +1,346 @@
+"""What visitors would lose to one who asks for anything, and the host to one who looks where nothing is shown."""
+
+import asyncio
+import http.client
+import json
+import os
+import platform
+import sys
+import threading
+import time
+from urllib.parse import quote, urlsplit
+
+import pytest
+from browser import ROOT, App, toy_run
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from hard import NUMBERS, ODD_TEXT, VALUES, hard, one_line
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gan_demo.errors import GanDemoError
+from gan_demo.ui.pictures import FILES
+from gan_demo.ui.query import Query
+from gan_demo.ui.turns import TooManyError, Turns
+
+FILM = "/gradio_api/film"
+JSON = {"Content-Type": "application/json"}
+WORDS = (
+    "seed",
+    "class",
+    "step",
+    "tiles",
+    "truncation",
+    "rows",
+    "columns",
+    "stops",
+    "frames",
+    "straight",
+    "closed",
+    "side",
+)
+
+
+def ask(app: App, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, dict, bytes]:
+    """A request with the path exactly as written."""
+    connection = http.client.HTTPConnection(urlsplit(app.url).netloc, timeout=60)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    connection.close()
+    return found
+
+
+def revision(app: App, run: str) -> str:
+    return json.loads(ask(app, f"{FILM}/{run}/run.json")[2])["revision"]
+
+
+# ---------------------------------------------------------------- addresses
+
+numbers = NUMBERS.map(str)
+stops = st.lists(st.one_of(numbers, st.tuples(numbers, numbers).map(":".join)), max_size=10).map(",".join)
+values = st.one_of(numbers, ODD_TEXT, stops, st.sampled_from(["1", "0", "0.5", "7", "1,2", "1:2,3"]))
+queries = st.dictionaries(st.one_of(st.sampled_from(WORDS), ODD_TEXT), values, max_size=4)
+
+
+@hard(300)
+@given(given_=queries, count=st.integers(1, 100))
+def test_a_query_of_anything_is_read_within_bounds_or_refused_in_one_line(given_, count):
+    query = Query(given_)
+    for read in (
+        lambda: query.seeds(count),
+        lambda: query.stops(None),
+        lambda: query.stops(["a", "b"]),
+        lambda: query.fraction("truncation", 1.0),
+        lambda: query.index("class", ["a", "b"]),
+        lambda: query.index("class", None),
+        lambda: query.flag("rows"),
+        query.done,
+    ):
+        try:
+            found = read()
+        except GanDemoError as error:
+            one_line(error)
+            continue
+        assert not isinstance(found, float) or 0 <= found <= 1
+        assert not isinstance(found, list) or (len(found) <= 100 and "--" not in str(found))
+
+
+@hard(60)
+@given(
+    file=st.one_of(st.sampled_from(sorted(FILES)), ODD_TEXT),
+    query=queries,
+    where=st.sampled_from(["right", "odd"]),
+    odd=ODD_TEXT,
+)
+def test_an_address_of_anything_is_a_picture_or_one_line(app, runs, file, query, where, odd):
+    name = revision(app, "b-classes") if where == "right" else quote(odd, safe="", errors="replace")
+    text = "&".join(f"{quote(key, errors='replace')}={quote(value, errors='replace')}" for key, value in query.items())
+    path = f"{FILM}/b-classes/{name}/{quote(file, safe='', errors='replace')}?{text}"
+    status, headers, body = ask(app, path)
+    assert status in (200, 400, 404, 405), body[:300]
+    if status == 200:
+        assert headers["content-type"].startswith(("image/", "application/json")) and len(body) < 20e6
+    else:
+        one_line(body.decode(), hidden=runs)
+
+
+# ---------------------------------------------------------------- the named endpoints
+
+
+@pytest.fixture(scope="module")
+def client(app) -> Client:
+    return Client(app.url, verbose=False)
+
+
+ARGUMENTS = {
+    "/generate": ("seed", "count", "class_index", "step", "truncation"),
+    "/interpolate": ("start", "end", "frames", "start_class", "end_class", "step", "straight"),
+    "/film": ("seed", "class_index"),
+    "/history": (),
+}
+ENOUGH = {"/interpolate": {"start": 1, "end": 2}}
+
+
+@hard(60)
+@given(data=st.data())
+def test_an_endpoint_given_anything_answers_or_says_why_not(app, client, runs, data):
+    name = data.draw(st.sampled_from(sorted(ARGUMENTS)))
+    arguments = {"model": "b-classes", **ENOUGH.get(name, {})}
+    chosen = data.draw(st.lists(st.sampled_from(("model", *ARGUMENTS[name])), unique=True, max_size=3))
+    for argument in chosen:
+        arguments[argument] = data.draw(st.one_of(NUMBERS, ODD_TEXT, VALUES))
+    try:
+        json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode()
+    except ValueError:  # gradio_client would not send it; a stranger can
+        said = call(app, name, arguments)
+        assert "event: complete" in said or "event: error" in said or "detail" in said, said
+        one_line(said.replace("\n", " "), hidden=runs)
+        return
+    try:
+        client.predict(**arguments, api_name=name)
+    except (AppError, ValueError) as error:  # its own ValueError: an argument is missing
+        one_line(error, hidden=runs)
+        assert any(word in str(error) for word in ("will not do", "choose one of", "classes", "starts at step")), error
+
+
+def call(app: App, name: str, arguments: dict) -> str:
+    """An endpoint as any program may call it: what the server sends, to the end."""
+    status, _, body = ask(app, f"/gradio_api/call/v2{name}", "POST", json.dumps(arguments).encode(), **JSON)
+    if status != 200:
+        return body.decode()
+    return ask(app, f"/gradio_api/call{name}/{json.loads(body)['event_id']}")[2].decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("/generate", {"count": 10**9}, "from 1 to 100"),
+        ("/generate", {"count": 101}, "from 1 to 100"),
+        ("/generate", {"seed": 2**63}, f"from 0 to {2**53 - 1}"),
+        ("/interpolate", {"start": 1, "end": 2, "frames": 10**9}, "from 2 to 585"),
+        ("/interpolate", {"start": 1, "end": 2, "step": -1}, "starts at step 0"),
+        ("/film", {"seed": 0, "class_index": 10**9}, "the classes 0 to 9"),
+    ],
+)
+def test_who_asks_an_endpoint_for_too_much_is_told_the_limit(client, name, arguments, says):
+    with pytest.raises(AppError, match=says):
+        client.predict("b-classes", **arguments, api_name=name)
+
+
+# ---------------------------------------------------------------- limits
+
+
+def test_everyone_has_a_turn_and_nobody_a_line_without_an_end():
+    async def crowd() -> tuple[list[str], list[str]]:
+        turns, painted, begin = Turns(at_once=1, each=5, together=9), [], asyncio.Event()
+
+        async def ask_for(visitor: str) -> None:
+            async with turns.turn(visitor):
+                await begin.wait()
+                painted.append(visitor)
+
+        asked = [
+            asyncio.create_task(ask_for(name)) for name in (*["greedy"] * 6, "one", "two", "three", "gone", "four")
+        ]
+        await asyncio.sleep(0.01)
+        asked[-2].cancel()
+        begin.set()
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        await ask_for("later")
+        assert not turns._inside and not turns._lines and turns._free == 1
+        return painted, [str(end) for end in ends if isinstance(end, TooManyError)]
+
+    painted, told = asyncio.run(crowd())
+    assert painted == ["greedy", "greedy", "one", "two", "three", "greedy", "greedy", "greedy", "later"]
+    assert told == [
+        "5 pictures are on their way to you already: ask again when some have come",
+        "9 pictures are waiting to be painted here: try again in a moment",
+    ]
+
+
+def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_does_not_notice(app):
+    """Addresses as a proxy on this machine would tell them."""
+    path = f"{FILM}/a-plain/{revision(app, 'a-plain')}/grid.png?tiles=4&seed="
+    answers: list[tuple[int, float, bytes]] = []
+
+    def greedy(seed: int) -> None:
+        status, _, body = ask(app, f"{path}{seed}", **{"X-Forwarded-For": "10.0.0.1"})
+        answers.append((status, time.monotonic(), body))
+
+    crowd = [threading.Thread(target=greedy, args=(70_000 + 50 * index,)) for index in range(200)]
+    for one in crowd:
+        one.start()
+    while not any(status == 429 for status, _, _ in answers):
+        assert any(one.is_alive() for one in crowd), "nothing was refused"
+        time.sleep(0.01)
+    status, _, _ = ask(app, f"{path}90001", **{"X-Forwarded-For": "10.0.0.2"})
+    served = time.monotonic()
+    for one in crowd:
+        one.join()
+    refused = [json.loads(body)["error"] for status, _, body in answers if status == 429]
+    painted = [moment for status, moment, _ in answers if status == 200]
+    assert status == 200 and len(refused) + len(painted) == 200 and len(painted) >= 100
+    assert set(refused) == {"100 pictures are on their way to you already: ask again when some have come"}
+    later = sum(moment > served for moment in painted)
+    assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
+
+
+def test_nothing_can_be_uploaded_and_no_request_is_larger_than_a_question(app):
+    form = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.txt\r\n\r\nx\r\n--x--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, _, body = ask(app, "/gradio_api/upload", "POST", form, **kind)
+    assert status == 403 and b"nothing can be uploaded" in body
+    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/gradio_api/queue/join", "/gradio_api/call/generate"):
+        status, _, body = ask(app, path, "POST", b" " * (2**20 + 1), **JSON)
+        assert status == 413 and b"send at most 1,048,576 bytes" in body
+    chunks = iter([b"[" * 2**18] * 5)
+    connection = http.client.HTTPConnection(urlsplit(app.url).netloc, timeout=60)
+    connection.request(
+        "POST", "/gradio_api/queue/join", chunks, {"Transfer-Encoding": "chunked", **JSON}, encode_chunked=True
+    )
+    assert connection.getresponse().status == 413
+
+
+# ---------------------------------------------------------------- what nobody may see
+
+
+@pytest.fixture(scope="module")
+def secrets(runs) -> list[bytes]:
+    """Paths and names of this host. Gradio's folder of files to download is told: its client asks for them by it."""
+    places = {str(ROOT), str(runs), str(runs.resolve()), sys.prefix, os.path.expanduser("~"), platform.node()}
+    return [place.encode() for place in places if len(place) > 3]
+
+
+PLACES = (
+    "/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/startup-events", "/monitoring",
+    "/gradio_api/app_id", "/manifest.json", "/robots.txt", "/theme.css", "/docs", "/redoc", "/openapi.json",
+    "/gradio_api/film/runs.json", "/gradio_api/film/library.json", "/gradio_api/film/d-damaged/run.json",
+    "/gradio_api/film/a-plain/run.json", "/nowhere", "/gradio_api/nowhere", "/static/nowhere", "/assets/nowhere.js",
+    "/gradio_api/film/a-plain/x/config.json", "/gradio_api/run/nobody", "/gradio_api/deep_link?session_hash=x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+def test_no_answer_names_a_place_of_this_host(served, request, secrets):
+    app = request.getfixturevalue(served)
+    for path in PLACES:
+        status, headers, body = ask(app, path)
+        for place in secrets:
+            assert place not in body and place.decode() not in str(headers), f"{path} tells {place!r}"
+        assert status < 500, path
+        if served == "ssr_app" and not path.startswith("/gradio_api"):
+            continue  # Node's answer
+        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin", path
+        assert "object-src 'none'" in headers["content-security-policy"], path
+        assert "frame" not in headers["content-security-policy"] and "x-frame-options" not in headers, path
+    for name, arguments in (("/generate", {"model": "nobody"}), ("/film", {"model": ["x"]}), ("/history", {})):
+        said = call(app, name, arguments).encode()
+        assert not any(place in said for place in secrets), said
+
+
+def test_no_file_outside_of_the_runs_is_served_by_any_spelling(app, runs):
+    outside = ["/etc/passwd", str(ROOT / "README.md"), str(runs / "a-plain" / "config.json"), "app.py", "../app.py"]
+    marks = (b"root:x:", b"GanDemoError", b"sdk: gradio", b'"hyperparameters"')
+    spellings = [
+        *(f"/gradio_api/file={name}" for name in outside),
+        *(f"/gradio_api/file={quote(name, safe='')}" for name in outside),
+        *(f"/gradio_api/file/{name}" for name in outside),
+        *(f"/static/{quote('../' * 12, safe='')}{name.lstrip('/')}" for name in outside),
+        *(f"/{base}/{'../' * 12}{name.lstrip('/')}" for base in ("static", "assets", "svelte") for name in outside),
+        *(f"/{base}/{'%2e%2e/' * 12}{name.lstrip('/')}" for base in ("static", "assets", "svelte") for name in outside),
+        *(f"{FILM}/{quote(name, safe='')}/run.json" for name in (*outside, "../a-plain", "a-plain/../../..")),
+        *(f"{FILM}/a-plain/{revision(app, 'a-plain')}/{quote(name, safe='')}" for name in outside),
+        *(f"{FILM}/a-plain/..%2f..%2f{quote(name, safe='')}" for name in outside),
+        "/gradio_api/proxy=http://127.0.0.1:1/", "/gradio_api/custom_component/1/client/component/..%2f..%2fapp.py",
+    ]  # fmt: skip
+    for path in spellings:
+        status, _, body = ask(app, path)
+        assert status < 500 and not any(mark in body for mark in marks), path
+
+
+def test_a_film_that_is_a_link_to_another_file_is_not_served(tmp_path):
+    from gan_demo.ui.library import Library
+
+    run = toy_run(tmp_path / "run", "mlp-mnist")
+    library = Library([str(run)])
+    assert library.ready_film("run", 0)
+    (run / "film.webp").unlink()
+    (run / "film.webp").symlink_to("/etc/passwd")
+    assert library.ready_film("run", 0) is None
+
+
+SCRIPT = "<img src=x onerror=window.harm=1><script>window.harm=1</script>"
+
+
+def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, visit):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    run = toy_run(folder / "evil", "cdcgan-mnist", [SCRIPT, "</script>" + SCRIPT, "javascript:window.harm=1"])
+    config = json.loads((run / "config.json").read_text())
+    config.update(name=SCRIPT, recipe=SCRIPT, dataset=SCRIPT, device=SCRIPT)
+    (run / "config.json").write_text(json.dumps(config))
+    (run / "README.md").write_text(SCRIPT)
+    history = (run / "history.csv").read_text().replace("d_real", "<img/src=x/onerror=window.harm=1>", 1)
+    (run / "history.csv").write_text(history)
+    toy_run(folder / "honest", "dcgan-mnist")
+    damaged = folder / f"{SCRIPT.replace('/', '')}"
+    damaged.mkdir()
+    (damaged / "config.json").write_text(json.dumps({SCRIPT: 1}))
+    app = App(folder).start()
+    try:
+        visitor = visit(app)
+        key = json.loads(ask(app, f"{FILM}/runs.json")[2])[0]
+        for tab in ("replay", "generate", "walk"):
+            links = [
+                {"model": key, "class": 1, "seed": SCRIPT},
+                {"model": SCRIPT, "tab": tab, "step": SCRIPT, "talk": SCRIPT},
+            ]
+            for link in links:
+                visitor.open("#seed input", tab=tab, **{name: value for name, value in link.items() if name != "tab"})
+                visitor.page.wait_for_selector("#film .film[data-shown]", state="attached")
+                visitor.settle()
+                assert visitor.page.evaluate("window.harm") is None
+                assert visitor.page.locator("img[src=x]").count() == 0
+    finally:
+        app.stop()
