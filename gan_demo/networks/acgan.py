@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
             size = -(-size // stride)
             blocks += [nn.Conv2d(before, after, 3, stride, 1, bias=i == 0)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum)] if i else []
-            blocks += [nn.LeakyReLU(0.2), Dropout(dropout)]
+            blocks += [nn.LeakyReLU(0.2, inplace=True), Dropout(dropout)]
         self.layers = nn.Sequential(*blocks, nn.Flatten())
         self.source = nn.Linear(widths[-1] * size * size, 1)
         self.classes = nn.Linear(widths[-1] * size * size, classes)

@@ -16,7 +16,7 @@ class Generator(nn.Module):
         widths, momentum = recipe.generator_widths, recipe.batch_norm_momentum
 
         def activated(convolution: nn.Module, channels: int) -> list[nn.Module]:
-            return [convolution, nn.BatchNorm2d(channels, momentum=momentum), nn.LeakyReLU(0.2)]
+            return [convolution, nn.BatchNorm2d(channels, momentum=momentum), nn.LeakyReLU(0.2, inplace=True)]
 
         blocks = activated(
             nn.ConvTranspose2d(recipe.latent_size + classes, widths[0], 4, 1, 0, bias=False), widths[0]
@@ -35,10 +35,13 @@ class Discriminator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         widths, size = recipe.discriminator_widths, recipe.image_size
-        blocks = [nn.Conv2d(recipe.channels + classes, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]  # 32 x 32 x 32
+        blocks = [
+            nn.Conv2d(recipe.channels + classes, widths[0], 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]  # 32 x 32 x 32
         for before, after in pairwise(widths):  # 64 x 16 x 16, 128 x 8 x 8, 256 x 4 x 4
             blocks += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
-            blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.LeakyReLU(0.2)]
+            blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.LeakyReLU(0.2, inplace=True)]
         blocks += [Dropout(recipe.discriminator_dropout)] if recipe.discriminator_dropout else []
         end = size // 2 ** len(widths)
         self.layers = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(widths[-1] * end * end, 1))

@@ -25,15 +25,15 @@ class Generator(nn.Module):
         self.stem = nn.Sequential(
             nn.Linear(recipe.latent_size + classes, a * start * start, bias=False),
             nn.BatchNorm1d(a * start * start, momentum=momentum),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
         )
         self.layers = nn.Sequential(
             nn.Conv2d(a, b, 5, padding=2, bias=False),  # 128 x 7 x 7
             nn.BatchNorm2d(b, momentum=momentum),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.ConvTranspose2d(b, c, 4, 2, 1, bias=False),  # 64 x 14 x 14
             nn.BatchNorm2d(c, momentum=momentum),
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             nn.ConvTranspose2d(c, recipe.channels, 4, 2, 1),  # 1 x 28 x 28
             nn.Tanh(),
         )
@@ -49,10 +49,10 @@ class Discriminator(nn.Module):
         end, (a, b), dropout = check_size(recipe), recipe.discriminator_widths, recipe.discriminator_dropout
         self.layers = nn.Sequential(
             nn.Conv2d(recipe.channels + classes, a, 5, 2, 2),  # 64 x 14 x 14
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             nn.Conv2d(a, b, 5, 2, 2),  # 128 x 7 x 7
-            nn.LeakyReLU(0.2),
+            nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             nn.Flatten(),
             nn.Linear(b * end * end, 1),

@@ -13,7 +13,7 @@ def hidden(sizes: tuple[int, ...], dropout: float) -> list[nn.Module]:
     """Linear, leaky ReLU and, where asked for, dropout from each size to the next."""
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
-        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(before, after), nn.LeakyReLU(0.2, inplace=True)]
         layers += [Dropout(dropout)] if dropout else []
     return layers
 
