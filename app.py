@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.allow_training is None:
         options.allow_training = not (on_a_space or options.share) and is_loopback(options.host)
     live = Live(options.out, options.data) if options.allow_training else None
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that a training that is at work is ended too
+    if live:
+        end_with(live)
     try:
         library = Library(options.runs or default_sources(), options.allow_hub)
 
@@ -63,6 +64,17 @@ def main(arguments: list[str] | None = None) -> int:
         if live:
             live.close()
     return 0
+
+
+def end_with(live: Live) -> None:
+    """Have SIGTERM end what trains, its state saved, before it ends this process as it always does."""
+
+    def end(number: int, _: object) -> None:
+        live.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def is_loopback(host: str) -> bool:

@@ -109,7 +109,7 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     assert (run.config.classes, run.config.dataset_images) == (["cats", "dogs"], 40)
     page.close()
     stage.process.send_signal(signal.SIGTERM)
-    assert stage.process.wait(60) == 0
+    assert stage.process.wait(60) == -signal.SIGTERM
     ended = Run(run.path)
     assert ended.steps[-1] == ended.config.steps
     assert (run.path / "state" / "state.pt").exists()

@@ -7,6 +7,13 @@ from axe_playwright_python.sync_playwright import Axe
 from browser import STEPS
 from playwright.sync_api import expect
 
+TABS = {
+    "replay": "#film .film[data-shown]",
+    "generate": ".generate[data-shown]",
+    "walk": "#walk-film [data-shown]",
+    "live": ".live .start",
+}
+
 
 def test_keys_move_the_film_and_choose(app, visit, players):
     visitor = visit(app).open(model="b-classes", seed=4)
@@ -83,14 +90,13 @@ def test_the_scrub_bar_is_in_sight_on_a_projector(app, visit):
     assert bar["y"] + bar["height"] <= 720
 
 
-@pytest.mark.parametrize("tab", ["replay", "generate", "walk"])
+@pytest.mark.parametrize("tab", TABS)
 def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
     visitor = visit(app, width=390, height=844, has_touch=True, is_mobile=True)
-    wait = {"replay": "#film .film[data-shown]", "generate": ".generate[data-shown]", "walk": "#walk-film [data-shown]"}
-    visitor.open(wait=wait[tab], model="b-classes", tab=tab)
+    visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
     small = visitor.page.evaluate(
-        """() => [...document.querySelectorAll("#masthead button, .film button, .generate .text, .walk .text")]
+        """() => [...document.querySelectorAll("#masthead button, .film button, .live button, .controls .text")]
           .filter((button) => button.offsetParent && button.getBoundingClientRect().height < 40)
           .map((button) => button.outerHTML.slice(0, 80))"""
     )
@@ -98,11 +104,10 @@ def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("tab", ["replay", "generate", "walk"])
+@pytest.mark.parametrize("tab", TABS)
 def test_axe_finds_nothing_wrong(app, visit, scheme, tab):
     visitor = visit(app, color_scheme=scheme)
-    wait = {"replay": "#film .film[data-shown]", "generate": ".generate[data-shown]", "walk": "#walk-film [data-shown]"}
-    visitor.open(wait=wait[tab], model="b-classes", tab=tab, step=STEPS[3])
+    visitor.open(wait=TABS[tab], model="b-classes", tab=tab, step=STEPS[3])
     found = Axe().run(visitor.page).response["violations"]
     assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
 
