@@ -207,6 +207,22 @@ def test_a_port_in_use_ends_in_one_line(runs):
     assert f"port {port}" in ended.stderr
 
 
+@pytest.mark.parametrize(("space", "served"), [("me/space", "0.0.0.0 untrained"), (None, "127.0.0.1 trained")])
+def test_a_space_is_reached_from_outside_and_ones_own_machine_is_not(space, served, runs):
+    """What app.py decides, with a page that only says it: nothing listens."""
+    code = (
+        "import sys, types, app;"
+        "say = lambda library, live, host, *_: print(host, 'trained' if live else 'untrained');"
+        "sys.modules['gan_demo.ui.page'] = types.SimpleNamespace(serve=say);"
+        "sys.exit(app.main(['--runs', sys.argv[1]]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "SPACE_ID"}
+    environment |= {"SPACE_ID": space} if space else {}
+    command = [sys.executable, "-c", code, str(runs / "a-plain")]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == served
+
+
 def test_a_zero_gpu_space_finds_the_function_that_it_insists_on(tmp_path, monkeypatch):
     from gan_demo.ui.endpoints import declare_zero_gpu
 
