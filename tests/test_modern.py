@@ -15,6 +15,7 @@ from torch import nn
 from gan_demo import augment, recipes
 from gan_demo.losses import LOSSES, steepness
 from gan_demo.networks import Verdict, build_generator, cost
+from gan_demo.networks.residual import Grouped
 from gan_demo.player import open_run
 from gan_demo.run import Run
 
@@ -77,6 +78,18 @@ def test_an_augmentation_changes_images_alike_and_has_gradients_of_every_order(n
     assert torch.equal(augment.augmentation((), lambda _: pytest.fail("draws numbers for nothing"))(images), images)
     few = images[:, :1, :8, :8].clone().requires_grad_()
     assert torch.autograd.gradcheck(changed, few) and torch.autograd.gradgradcheck(changed, few)
+
+
+def test_the_grouped_convolution_is_torchs_own_with_all_gradients_of_gradients():
+    torch.manual_seed(0)
+    ours = Grouped(32).double()
+    x = torch.randn(2, 32, 5, 5, dtype=torch.double, requires_grad=True)
+    ends = []
+    for layer in (ours, lambda x: nn.functional.conv2d(x, ours.weight, ours.bias, padding=1, groups=2)):
+        out = layer(x).pow(3).sum()
+        (slope,) = torch.autograd.grad(out, x, create_graph=True)
+        ends.append([out, slope, *torch.autograd.grad(slope.square().sum() + out, (x, ours.weight, ours.bias))])
+    torch.testing.assert_close(*ends)
 
 
 def test_what_is_moved_is_moved_whole_and_half_of_a_side_is_hidden():

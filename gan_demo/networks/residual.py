@@ -2,10 +2,12 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import Verdict, doublings
@@ -17,18 +19,75 @@ GROUP = 16  # channels a group of the inner convolution
 GAIN = math.sqrt(2 / (1 + 0.2**2))  # keeps the variance through a leaky ReLU of slope 0.2 (arXiv:1502.01852)
 
 
+class _ByInput(torch.autograd.Function):
+    """A grouped 3x3 convolution's gradient by its input, whose own gradients are a convolution each."""
+
+    @staticmethod
+    def forward(ctx: Any, gradient: torch.Tensor, weight: torch.Tensor, x: torch.Tensor, groups: int) -> torch.Tensor:
+        ctx.save_for_backward(gradient, weight)
+        ctx.groups = groups
+        return _backward(gradient, x, weight, groups, 0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, change: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        gradient, weight = ctx.saved_tensors
+        by_gradient = F.conv2d(change, weight, padding=1, groups=ctx.groups)
+        return by_gradient, _backward(gradient, change, weight, ctx.groups, 1), None, None
+
+
+class _Convolve(torch.autograd.Function):
+    """A grouped 3x3 convolution for gradient penalties; torch's own takes the groups one by one in its second backward.
+
+    With create_graph there is a gradient by the input alone: that is what R1 and R2 ask for.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, groups: int) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.groups = groups
+        return F.conv2d(x, weight, bias, padding=1, groups=groups)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        by_x = _ByInput.apply(gradient, weight, x.detach(), ctx.groups) if ctx.needs_input_grad[0] else None
+        if torch.is_grad_enabled() or not ctx.needs_input_grad[1]:
+            return by_x, None, None, None
+        return by_x, _backward(gradient, x, weight, ctx.groups, 1), gradient.sum((0, 2, 3)), None
+
+
+def _backward(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, groups: int, which: int) -> torch.Tensor:
+    """A grouped 3x3 convolution's gradient by its input (`which` is 0) or its weights (1)."""
+    mask, one = [which == 0, which == 1, False], [1, 1]
+    return torch.ops.aten.convolution_backward(gradient, x, weight, None, one, one, one, False, [0, 0], groups, mask)[
+        which
+    ]
+
+
+class Grouped(nn.Conv2d):
+    """A 3x3 convolution in groups of GROUP channels."""
+
+    def __init__(self, width: int):
+        if width % GROUP:
+            raise GanDemoError(f"a width of {width // EXPANSION} will not do: give a multiple of {GROUP // EXPANSION}")
+        super().__init__(width, width, 3, padding=1, groups=width // GROUP)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)  # type: ignore[union-attr]
+        return _Convolve.apply(x, weight, bias, self.groups)
+
+
 class Block(nn.Module):
     """x + 1x1 convolution of grouped 3x3 convolution of 1x1 convolution."""
 
     def __init__(self, width: int):
         super().__init__()
         inner = EXPANSION * width
-        if inner % GROUP:
-            raise GanDemoError(f"a width of {width} cannot be grouped: choose multiples of {GROUP // EXPANSION}")
         self.layers = nn.Sequential(
             nn.Conv2d(width, inner, 1),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(inner, inner, 3, padding=1, groups=inner // GROUP),
+            Grouped(inner),
             nn.LeakyReLU(0.2, inplace=True),
             nn.Conv2d(inner, width, 1, bias=False),
         )
