@@ -1,6 +1,6 @@
 """How films, memory and the page grow with the snapshots, the tiles, the image's size and the runs.
 
-Measured on runs of random weights: their pictures are noise, so the laws hold and the bytes are the most there can be.
+Measured on runs of random weights: their pictures are noise, whose files are larger than those of real ones.
 """
 
 import math
@@ -65,7 +65,7 @@ def curves(by: str, sizes: Sequence[int], found: Sequence[Mapping[str, float]]) 
 
 
 def film(by: str, size: int) -> dict[str, float]:
-    """Play one film's worth, in a process of its own: 32 snapshots of 16 tiles of 28x28 but for what `by` names."""
+    """Play one film's worth, in a process of its own: 16 snapshots of 16 tiles of 28x28 but for what `by` names."""
     import torch
 
     from gan_demo import film as films
@@ -74,7 +74,7 @@ def film(by: str, size: int) -> dict[str, float]:
     from gan_demo.ui.library import Library
 
     torch.set_num_threads(1)
-    wanted = {"snapshots": 32, "tiles": films.TILES, "image size": 28, by: size}
+    wanted = {"snapshots": 16, "tiles": films.TILES, "image size": 28, by: size}
     with tempfile.TemporaryDirectory() as folder:
         run = write_run(Path(folder) / "run", replace(RECIPE, image_size=wanted["image size"]), wanted["snapshots"])
         before = memory(os.getpid())

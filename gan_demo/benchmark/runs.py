@@ -12,6 +12,7 @@ from gan_demo.training import weights_of
 from gan_demo.weights import quantize
 
 SPACING = 100  # steps between two snapshots
+CONTRAST = 5  # of fresh weights, which paint an even grey
 
 
 def run_folders(source: str) -> list[Path]:
@@ -53,6 +54,9 @@ def write_run(path: Path, recipe: Recipe, snapshots: int) -> Path:
     )
     run = Run.create(path, config)
     generator, discriminator = build(recipe, 0)
+    with torch.no_grad():
+        for weights in generator.parameters():
+            weights.mul_(CONTRAST if weights.ndim > 1 else 1)
     stored = quantize(weights_of(generator), output_axes(generator))
     for step in range(0, length + 1, SPACING):
         run.add_snapshot(stored, step, step / 1000, step, 1.0)

@@ -1,0 +1,74 @@
+"""What a reader of the README's table would lose: figures that are what they are called."""
+
+import json
+import subprocess
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from urllib.request import urlopen
+
+import pytest
+from conftest import ROOT
+
+from gan_demo.benchmark.__main__ import SECTIONS
+from gan_demo.benchmark.distance import far
+from gan_demo.benchmark.growth import Growth
+from gan_demo.benchmark.report import Figure
+
+
+def benchmark(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "gan_demo.benchmark", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_section_runs_alone_and_its_table_is_in_the_json_too(runs, tmp_path):
+    done = benchmark("memory", "--runs", runs, "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "figures.json").read_text())
+    assert report["machine"]["cores"] and report["machine"]["torch"] and report["machine"]["gradio"]
+    figures = report["sections"]["memory"]["figures"]
+    empty, full = figures["resident when the page is first answered"], figures["resident with 3 runs opened"]
+    assert full["unit"] == "MiB" and full["median"] > empty["median"] > 0
+    assert f"| {full['median']:,.0f} MiB" in done.stdout
+
+
+def test_wrong_input_is_told_in_one_line(tmp_path):
+    for arguments, word in ((["speed"], "speed"), (["codec", "--runs", tmp_path], "holds no run")):
+        done = benchmark(*arguments)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and word in done.stderr
+
+
+def test_every_section_has_its_file():
+    for name in SECTIONS:
+        assert (ROOT / "gan_demo" / "benchmark" / f"{name}.py").exists()
+
+
+def test_what_was_not_measured_is_not_a_number():
+    row = Figure("dcgan on CUDA", [], "images/s", "77,000 images/s", "there is no GPU here")
+    assert row.cells() == ("not measured", "there is no GPU here", "77,000 images/s")
+    assert row.facts()["median"] is None
+
+
+def test_the_law_is_the_power_that_the_points_follow():
+    assert Growth("area", [(1, 3.0), (2, 12.0), (8, 192.0)], "").slope == pytest.approx(2)
+    assert Growth("constant", [(16, 5.0), (64, 5.0)], "").slope == pytest.approx(0)
+
+
+def test_a_far_server_answers_the_same_a_round_trip_later():
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"x" * 500_000)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    Thread(target=server.serve_forever, daemon=True).start()
+    with far(f"http://127.0.0.1:{server.server_port}", 300) as address:
+        start = time.perf_counter()
+        with urlopen(address) as answer:
+            assert answer.read() == b"x" * 500_000
+        assert time.perf_counter() - start >= 0.6, "a connection is one round trip, and a question another"
+    server.shutdown()
