@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+
 from gan_demo.benchmark.report import Figure, Options, Row
 from gan_demo.benchmark.server import Server, serving, visiting
 from gan_demo.live import LIMIT_SECONDS
 from gan_demo.run import Run
 
 RECIPE, SAMPLES = "dcgan-mnist", 500
-SHARE, CONFIDENCE = 0.8, 0.9  # recognisable: so many are put into a class with so much confidence
+SHARE, CONFIDENCES = 0.8, (0.9, 0.5)  # recognisable: so many are put into a class with so much confidence
+CLASSES = 8  # of ten that must be seen: the judge takes all noise for the same digit, and is sure of it
+SMOOTHING = 0.1  # of the labels that the judge was trained with
 FILMS = 10
 
 
@@ -47,28 +51,33 @@ def films(app: Server, key: str, seeds: Iterator[int]) -> list[float]:
 
 
 def digits(run: Run, pressed: float) -> Iterator[Row]:
-    """When the first snapshot with recognisable digits was written, and at which step."""
-    speeds = [row["images_per_second"] for row in run.read_history()]
-    found = first_recognisable(run)
-    note = f"{SHARE:.0%} of {SAMPLES} put into a class with confidence above {CONFIDENCE}"
-    if found is None:
-        yield Figure("the button to recognisable digits", [], "s", "60 s", f"not before step {run.steps[-1]:,}: {note}")
-    else:
-        file = next(one.file for one in run.snapshots if one.step == found)
+    """When the first snapshot with recognisable digits was written, for each of CONFIDENCES."""
+    sure = {step: certainty(run, step) for step in run.steps}
+    for confidence in CONFIDENCES:
+        name = f"the button to digits, {SHARE:.0%} of {SAMPLES} at confidence {confidence}"
+        shares = {step: float((found > confidence).mean()) for step, found in sure.items() if found is not None}
+        reached = next((step for step, share in shares.items() if share >= SHARE), None)
+        if reached is None:
+            best = f"{max(shares.values(), default=0):.0%} at the most in {run.steps[-1]:,} steps"
+            yield Figure(name, [], "s", "60 s", best)
+            continue
+        file = next(one.file for one in run.snapshots if one.step == reached)
         written = (run.path / "snapshots" / file).stat().st_mtime
-        yield Figure("the button to recognisable digits", [written - pressed], "s", "60 s", note)
-        yield Figure("steps until then", [found], "steps")
-    yield Figure("speed of that training", speeds, "images/s")
+        yield Figure(name, [written - pressed], "s", "60 s", f"step {reached:,}")
+    yield Figure("speed of that training", [row["images_per_second"] for row in run.read_history()], "images/s")
 
 
-def first_recognisable(run: Run) -> int | None:
-    """The first snapshot most of whose pictures the judge of MNIST is sure of."""
+def certainty(run: Run, step: int) -> np.ndarray | None:
+    """How sure the judge of MNIST is of each sample of a snapshot, (SAMPLES,); None where it sees one or a few digits
+    alone, as it does in noise.
+
+    It was trained on labels smoothed to 0.91, so that of real digits too it says no more: that is taken out again.
+    """
     from gan_demo.judge import Judge
     from gan_demo.player import Player
 
-    judge, player = Judge("mnist"), Player(run)
-    for step in run.steps:
-        _, probabilities = judge.look(player.generate(range(SAMPLES), step=step))
-        if (probabilities.max(1) > CONFIDENCE).mean() >= SHARE:
-            return step
-    return None
+    _, probabilities = Judge("mnist").look(Player(run).generate(range(SAMPLES), step=step))
+    seen = np.bincount(probabilities.argmax(1), minlength=10) / SAMPLES
+    if (seen >= 0.01).sum() < CLASSES:
+        return None
+    return (probabilities.max(1) - SMOOTHING / 10) / (1 - SMOOTHING)
