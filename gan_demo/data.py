@@ -1,7 +1,9 @@
 """Real images: a published data set, or anyone's own folder or zip, as one uint8 array."""
 
 import os
+import re
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -208,7 +210,8 @@ def read_pictures(path: Path, size: int, channels: int | None = None) -> Images:
     if channels == 1 or (channels is None and (pixels == pixels[..., :1]).all()):
         pixels = pixels[..., :1]
     labels = np.array([classes.index(name.split("/")[0]) for name, _ in good], np.int64) if classes else None
-    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, classes, "images")
+    written = [name.encode(errors="replace").decode() for name in classes]  # a folder's name need not be text
+    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, written, "images")
 
 
 def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
@@ -216,17 +219,28 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
     if path.is_file():
         try:
             archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
-        data = {name: archive.read(name) for name in _zip_names(archive)}  # a ZipFile is not for many threads
-        top = {name.split("/")[0] for name in data}
-        strip = len(top) == 1 and all(name.count("/") >= 1 for name in data)  # one folder that holds it all
-        names = {name.split("/", 1)[1] if strip else name: name for name in data}
-        return sorted(names), lambda name: data[names[name]]
+        found = {_inside(entry): entry for entry in _zip_names(archive)}
+        top = {name.split("/")[0] for name in found}
+        strip = len(top) == 1 and all(name.count("/") >= 1 for name in found)  # one folder that holds it all
+        names = {name.split("/", 1)[1] if strip else name: entry for name, entry in found.items()}
+        one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
+
+        def read(name: str) -> bytes:
+            with one_at_a_time:
+                return archive.read(names[name])
+
+        return sorted(names), read
     if not path.is_dir():
         raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
     found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     return sorted(file.relative_to(path).as_posix() for file in found), lambda name: (path / name).read_bytes()
+
+
+def _inside(entry: str) -> str:
+    """An entry's name as a path inside of the zip, however it is spelled: class/file or file."""
+    return "/".join(part for part in re.split(r"[/\\]", entry) if part not in ("", ".", ".."))
 
 
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
