@@ -1,5 +1,6 @@
 """What a speaker would lose: a training that starts on a button, obeys while it runs, and ends without a loss."""
 
+import json
 import os
 import signal
 import time
@@ -14,6 +15,11 @@ from gan_demo.control import Control
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live, Wish
 from gan_demo.run import Run
+from gan_demo.ui import uploads
+from gan_demo.ui.library import Library
+from gan_demo.ui.pictures import FILES
+from gan_demo.ui.query import Query
+from gan_demo.ui.uploads import Uploads
 
 PERCEPTRON = recipes.get("mlp-mnist")
 
@@ -170,9 +176,41 @@ def test_the_toy_s_points_come_to_the_ring(tmp_path):
     player = open_run(tmp_path / "run")
     apart = [np.abs(np.hypot(*points.read(player.generate(range(200), step=step)).T) - 0.8) for step in (0, 600)]
     assert apart[0].mean() > 0.5 and apart[1].mean() < 0.15
+    library = Library([str(tmp_path / "run")])
+    plane = json.loads(FILES["field.json"](library, "run", Query({"seed": "5"})))
+    assert len(plane["field"]) == plane["side"] ** 2 and 0 <= min(plane["field"]) < max(plane["field"]) <= 1
+    assert np.abs(plane["generated"] - points.read(player.generate(range(5, 261)))).max() < 1e-3
 
 
 def test_a_picture_of_a_dot_holds_its_point():
     for shape in points.SHAPES.values():
         where = shape(500)
         assert np.abs(points.read(points.draw(where, 32)) - where).max() < 0.02
+
+
+def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_path, monkeypatch):
+    kept = Uploads(tmp_path / "live")
+    identity = kept.begin()
+    names = [
+        "../../evil.png",
+        "/etc/a.png",
+        "C:\\x\\b.PNG",
+        "cats/c.png",
+        "deep/down/dogs/d.jpg",
+        "..",
+        "run.sh",
+        "\0/e.png",
+    ]
+    assert kept.add(identity, [(name, b"pixels") for name in names]) == 6
+    inside = {path.relative_to(kept.folder(identity)).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", "dogs/d.jpg", "_/e.png"}
+    for wrong in ("", "..", "0" * 12, "../" + identity):
+        with pytest.raises(GanDemoError, match="not here any more"):
+            kept.folder(wrong)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 40)
+    with pytest.raises(GanDemoError, match="these are more than"):
+        kept.add(identity, [("f.png", b"pixels")])
+    for _ in range(uploads.MAX_KEPT):
+        kept.begin()
+    with pytest.raises(GanDemoError, match="not here any more"):
+        kept.folder(identity)

@@ -52,7 +52,10 @@ class Folder:
         return run
 
     def live(self) -> bool:
-        """Whether a training seems to be at work in it: something was written lately."""
+        """Whether a training seems to be at work in it: it holds its lock, and something was written lately."""
+        state = self.path / "state"
+        if state.is_dir() and not (state / "lock").exists():
+            return False
         written = max((stamp[0] for name in WATCHED if (stamp := _stamp(self.path / name))), default=0) / 1e9
         return time.time() - written < QUIET_SECONDS
 
