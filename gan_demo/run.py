@@ -21,7 +21,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import HYPERPARAMETERS, LATER, RECIPES, Recipe
-from gan_demo.weights import Weights, load_weights, save_weights
+from gan_demo.weights import Weights, halve, load_weights, save_weights
 
 FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
@@ -336,9 +336,11 @@ class Run:
                 self.fetch(missing)
 
     def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:
-        """Write the float32 weights of both networks at the last step."""
+        """Write the weights of both networks at the last step, in half precision."""
         for name, weights in (("model", generator), ("discriminator", discriminator)):
-            write_file(self.path / f"{name}.safetensors", save_weights(weights, self._metadata(step), signed=True))
+            write_file(
+                self.path / f"{name}.safetensors", save_weights(halve(weights), self._metadata(step), signed=True)
+            )
 
     def _metadata(self, step: int) -> dict[str, str]:
         return {"format": "pt", "recipe": self.config.recipe, "step": str(step)}

@@ -8,7 +8,7 @@ import pytest
 
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
-from gan_demo.weights import dequantize, load_weights, quantize, save_weights
+from gan_demo.weights import dequantize, halve, load_weights, quantize, save_weights
 
 
 def edit(path, change) -> None:
@@ -109,6 +109,17 @@ def test_weights_with_nan_or_a_false_header_are_refused():
     for data in (b"", b"\x80\x04pickle", (10**12).to_bytes(8, "little") + b"{}"):
         with pytest.raises(GanDemoError, match="x is damaged"):
             load_weights(data, "x")
+
+
+def test_half_precision_keeps_kernels_to_eleven_bits_and_the_rest_as_it_is():
+    random = np.random.default_rng(0)
+    kernel, small, large = random.normal(size=(64, 3, 4, 4)), np.full(3, 1e-9), np.full((2, 2), 1e6)
+    weights = {name: value.astype(np.float32) for name, value in (("k", kernel), ("s", small), ("l", large))}
+    data = save_weights(halve(weights), {})
+    read = load_weights(data, "x")
+    assert len(data) < kernel.size * 2 + 500 and all(value.dtype == np.float32 for value in read.values())
+    assert (np.abs(read["k"] - weights["k"]) <= np.abs(weights["k"]) / 2048 + 3e-8).all()
+    assert np.array_equal(read["s"], weights["s"]) and np.array_equal(read["l"], weights["l"])
 
 
 def test_eight_bits_with_a_scale_a_row_err_by_half_a_step_at_most():
