@@ -44,8 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
     if options.allow_training is None:
-        options.allow_training = not (on_a_space or options.share) and is_loopback(options.host)
-    live = Live(options.out, options.data) if options.allow_training else None
+        options.allow_training = is_loopback(options.host) and not (on_a_space or options.share)
+    private = is_loopback(options.host) and not options.share
+    live = Live(options.out, options.data, private=private) if options.allow_training else None
     if live:
         end_with(live)
     try:

@@ -5,6 +5,7 @@ known of it comes from its run folder. It yields to whoever serves pages, and en
 """
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,9 +64,14 @@ class Job:
 class Live:
     """At most one training at a time, into folders below `out`. Every method may be called from any thread."""
 
-    def __init__(self, out: str | Path = "runs", data: str | Path = "data", limit: float = LIMIT_SECONDS):
-        """`data`: where the published data sets lie or will be downloaded to; `limit`: seconds that a training gets."""
-        self.out, self.data, self.limit = Path(out), Path(data), limit
+    def __init__(
+        self, out: str | Path = "runs", data: str | Path = "data", limit: float = LIMIT_SECONDS, private: bool = True
+    ):
+        """`data`: where the published data sets lie or will be downloaded to; `limit`: seconds that a training gets.
+
+        `private`: nobody but who sits at this machine is told anything, so paths outside of this folder may be.
+        """
+        self.out, self.data, self.limit, self.private = Path(out), Path(data), limit, private
         self.job: Job | None = None
         self._lock = threading.RLock()
 
@@ -287,18 +293,17 @@ class Live:
         """What a person types to push the run, judged and as far as it came."""
         job = self._job()
         steps = Run(job.path).config.steps
-        data, path = (_relative(place) for place in (job.wish.pictures or self.data, job.path))
-        where = "" if data == "data" else f" --data {data}"
-        done = f"--out {path} --resume --steps {steps} --push-to-hub USER/{job.wish.recipe}"
+        data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
+        where = "" if data == "data" else f" --data {shlex.quote(data)}"
+        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.recipe}"
         return f"python train.py {job.wish.recipe}{where} {done}"
 
-
-def _relative(path: Path) -> str:
-    """The path as seen from here, or its name alone where it lies elsewhere."""
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.name
+    def _told(self, path: Path) -> str:
+        """The path as seen from here; one that lies elsewhere whole, or for strangers its name alone."""
+        whole = path.resolve()
+        if whole.is_relative_to(Path.cwd()):
+            return whole.relative_to(Path.cwd()).as_posix()
+        return str(whole) if self.private else path.name
 
 
 def _cores() -> int:
