@@ -92,6 +92,7 @@ class Trainer:
         self._load_data()
         self.run = self._open_folder()
         self.gan.steer(self.recipe)
+        self.last_snapshot = self.run.steps[-1] if self.run.steps else None  # every process keeps count
         self.schedule = set(schedule(options.length, options.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
 
@@ -188,8 +189,8 @@ class Trainer:
                     self._save(snapshot=True)
                 elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
                     self._save(snapshot=False)
-            if self.stopped_by or self.step not in self.run.steps:  # or that is the end now
-                self.unscheduled = self.step if self.stopped_by and self.step not in self.run.steps else None
+            if self.stopped_by or self.step != self.last_snapshot:  # or that is the end now
+                self.unscheduled = self.step if self.stopped_by and self.step != self.last_snapshot else None
                 self._save(snapshot=True)
 
     def _stopping(self) -> bool:
@@ -292,6 +293,7 @@ class Trainer:
             resume.write(self, random_states)
             for listener in self.listeners if snapshot else ():
                 listener(self.run)
+        self.last_snapshot = self.step if snapshot else self.last_snapshot
         self._saved = time.monotonic()
 
     def _write_snapshot(self) -> None:
