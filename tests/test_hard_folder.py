@@ -207,3 +207,40 @@ def test_a_history_of_anything_is_numbers_or_left_out(folder, rows, torn):
     json.dumps(card, allow_nan=False)
     assert len(card["history"]["step"]) >= 2
     folder.mend()
+
+
+# ---------------------------------------------------------------- while it is shown
+
+
+def test_a_run_removed_or_rewritten_while_it_is_shown_says_so_and_the_others_play_on(tmp_path, monkeypatch):
+    from gan_demo.ui import sources
+
+    monkeypatch.setattr(sources, "FOLDER_SECONDS", 0)
+    gone = toy_run(tmp_path / "gone", "mlp-mnist")
+    toy_run(tmp_path / "stays", "mlp-mnist")
+    library = Library([str(tmp_path)])
+    with TestClient(Starlette(routes=routes(library))) as browser:
+
+        def card(key: str) -> dict[str, Any]:
+            return browser.get(f"{ROOT}/{key}/run.json").json()
+
+        def film(key: str, seed: int, revision: str | None = None) -> Any:
+            return browser.get(f"{ROOT}/{key}/{revision or card(key)['revision']}/film.webp?seed={seed}")
+
+        first = card("gone")["revision"]
+        gone.rename(tmp_path.parent / "moved")
+        assert card("gone")["revision"] == first
+        one_line(card("gone")["trouble"], hidden=tmp_path)
+        one_line(film("gone", 7).json()["error"], hidden=tmp_path)
+        assert film("stays", 7).status_code == 200 and not card("stays")["trouble"]
+
+        other = toy_run(tmp_path / "gone", "cdcgan-mnist", list("0123456789"))
+        assert card("gone")["revision"] != first and not card("gone")["trouble"]
+        old = film("gone", 8, first)
+        assert old.status_code == 404 and old.json()["changed"]
+        assert film("gone", 8).status_code == 200 and card("gone")["classes"] == list("0123456789")
+
+        for step in Run(other).steps[1:]:
+            (other / "snapshots" / f"step-{step:08d}.safetensors").write_bytes(b"")
+        assert film("gone", 9).status_code in (200, 400)  # what was read before plays on
+        assert film("stays", 9).status_code == 200

@@ -98,11 +98,11 @@ def test_an_address_of_anything_is_a_picture_or_one_line(app, runs, file, query,
     text = "&".join(f"{quote(key, errors='replace')}={quote(value, errors='replace')}" for key, value in query.items())
     path = f"{FILM}/b-classes/{name}/{quote(file, safe='', errors='replace')}?{text}"
     status, headers, body = ask(app, path)
-    assert status in (200, 400, 404, 405), body[:300]
+    assert status in (200, 307, 400, 404, 405), body[:300]  # 307: an empty name is a slash too many
     if status == 200:
         assert headers["content-type"].startswith(("image/", "application/json")) and len(body) < 20e6
     else:
-        one_line(body.decode(), hidden=runs)
+        one_line(f"{status} {body.decode()} {headers}", hidden=runs)
 
 
 # ---------------------------------------------------------------- the named endpoints
