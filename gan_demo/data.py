@@ -221,10 +221,10 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
-        found = {_inside(entry): entry for entry in _zip_names(archive)}
-        top = {name.split("/")[0] for name in found}
-        strip = len(top) == 1 and all(name.count("/") >= 1 for name in found)  # one folder that holds it all
-        names = {name.split("/", 1)[1] if strip else name: entry for name, entry in found.items()}
+        inside = {_inside(entry): entry for entry in _zip_names(archive)}
+        top = {name.split("/")[0] for name in inside}
+        strip = len(top) == 1 and all(name.count("/") >= 1 for name in inside)  # one folder that holds it all
+        names = {name.split("/", 1)[1] if strip else name: entry for name, entry in inside.items()}
         one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
 
         def read(name: str) -> bytes:
