@@ -17,6 +17,7 @@ SECTIONS = {
     "page": "scrubbing, and a new seed's film, near and far from the server",
     "slider": "gr.Slider to gr.Image against the film, for one visitor and for twenty at once",
     "memory": "the app with every run opened",
+    "load": "visitors who come at once and stay: failures, waits, memory",
     "generation": "a film's arithmetic against the machine's peak, and how many threads hold under load",
     "codec": "which file brings a film to the screen soonest",
     "growth": "films, memory and page weight by snapshots, tiles, image size and runs",
@@ -33,12 +34,15 @@ def main() -> int:
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure (default: everything)")
     parser.add_argument("--runs", default=str(ROOT / "checkpoints"), help="the runs to measure with")
+    parser.add_argument("--visitors", type=int, default=Options("").visitors, help="of load (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=Options("").minutes, help="of load (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     names = chosen.sections or list(SECTIONS)
     if unknown := [name for name in names if name not in SECTIONS]:
         print(f"benchmark: no section is called {unknown[0]!r}: choose from {', '.join(SECTIONS)}", file=sys.stderr)
         return 2
+    options = Options(chosen.runs, chosen.visitors, chosen.minutes)
     machine = facts()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     report: dict[str, Any] = {"machine": machine, "sections": {}}
@@ -46,7 +50,7 @@ def main() -> int:
         before = load()
         try:
             rows = []
-            for row in import_module(f"gan_demo.benchmark.{name}").measure(Options(chosen.runs)):
+            for row in import_module(f"gan_demo.benchmark.{name}").measure(options):
                 print(f"  {row.name}: {row.cells()[0]}", file=sys.stderr)
                 rows.append(row)
         except GanDemoError as error:

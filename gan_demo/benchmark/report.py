@@ -10,6 +10,8 @@ class Options(NamedTuple):
     """What a section measures with."""
 
     runs: str  # a run folder, or a folder of them
+    visitors: int = 5
+    minutes: float = 0.5
 
 
 class Row(Protocol):
