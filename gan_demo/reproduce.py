@@ -34,7 +34,7 @@ def show(folder: Path) -> None:
 
 
 def command(run: Run) -> str:
-    """The train.py command that makes the run again: on the same machine bit for bit."""
+    """The train.py command that makes the run again: bit for bit with the same code, libraries and machine."""
     config, recipe = run.config, RECIPES.get(run.config.recipe)
     ran = config.as_recipe()
     threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split

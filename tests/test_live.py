@@ -106,6 +106,15 @@ def rows(stage: Live) -> list[dict[str, float]]:
         return []
 
 
+def stands_still(stage) -> bool:
+    """Whether the time of two rows goes by without one."""
+    before = rows(stage)
+    [earlier, last] = before[-2:]
+    images = (last["step"] - earlier["step"]) * last["k"] * recipes.get("mlp-mnist").batch_size
+    time.sleep(2 * images / last["images_per_second"])
+    return rows(stage) == before
+
+
 def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monkeypatch):
     stage.start(Wish("mlp-mnist", 30_000))
     until(lambda: rows(stage))
@@ -115,10 +124,10 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     stage.turn((1e-4, 3e-4), 2)
     until(lambda: rows(stage)[-1]["k"] == 2)
     stage.pause()
-    until(lambda: (stage.job.path / "state" / "state.pt").stat().st_mtime_ns > control_written(stage))
+    until(lambda: stands_still(stage))
     before, seconds = rows(stage), stage.seconds()
-    time.sleep(1)
-    assert (rows(stage), stage.seconds()) == (before, seconds)
+    assert stands_still(stage) and (rows(stage), stage.seconds()) == (before, seconds)
+    assert (stage.job.path / "state" / "state.pt").stat().st_mtime_ns > control_written(stage)
     stage.go_on()
     until(lambda: len(rows(stage)) > len(before))
     stage.stop()
