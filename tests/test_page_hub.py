@@ -162,6 +162,7 @@ def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
     expect(scrub).to_have_attribute("max", "3", timeout=SOON)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.locator("#film .now")).to_contain_text("Step 100")  # it comes to the new one by itself
+    page.keyboard.press("End")  # from where it would play on to the start
     page.get_by_role("tab", name="Generate").click()
     page.wait_for_selector(".generate[data-shown]")
     growing.grow()
@@ -291,6 +292,7 @@ def test_a_hub_that_refuses_for_good_is_named_on_the_empty_page(serve, visit):
         visitor.page.set_viewport_size({"width": 390, "height": 844})
         visitor.page.keyboard.press("Escape")
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+        visitor.page.wait_for_function("getComputedStyle(document.querySelector('.waiting')).opacity === '1'")
         assert not Axe().run(visitor.page).response["violations"]
 
 
