@@ -222,10 +222,8 @@ def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_na
     first.communicate()
     assert (tmp_path / "run" / "state" / "lock").exists()  # and locks nothing any more
     saved = (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns
-    third = start(tmp_path / "run", "--resume", "--steps", "9000")
-    wait_for(
-        lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved
-    )  # it trains, and hears signals
+    third = start(tmp_path / "run", "--resume", "--steps", "9000")  # it hears signals once it trains
+    wait_for(lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved)
     third.send_signal(signal.SIGTERM)
     output, _ = third.communicate(timeout=60)
     assert third.returncode == 0, output
