@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import DIGITS, STEPS
+from browser import DIGITS, STEPS, App
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -172,3 +172,14 @@ def test_switching_runs_drops_what_does_not_apply(served, visit):
     visitor.choose("model", "DCGAN on MNIST")
     expect(visitor.page).to_have_url(re.compile(r"model=a-plain&seed=3&tab=walk&stops=9$"))
     expect(visitor.page.get_by_label("Class of stop A")).to_have_count(0)
+
+
+def test_a_link_to_a_run_without_classes_leaves_nothing_over_the_page(runs, visit):
+    """The page is made for its first run, which has classes; the link's run hides them while the page loads."""
+    app = App(runs / "b-classes", options=(str(runs / "a-plain"),)).start()
+    try:
+        page = visit(app).open(model="a-plain").page
+        page.get_by_role("tab", name="Generate").click(timeout=30_000)
+        page.wait_for_selector(".generate[data-shown]")
+    finally:
+        app.stop()
