@@ -174,6 +174,25 @@ def test_switching_runs_drops_what_does_not_apply(served, visit):
     expect(visitor.page.get_by_label("Class of stop A")).to_have_count(0)
 
 
+def test_the_tab_that_a_link_asks_for_stays_in_front(app, visit):
+    """Gradio, still putting its page together, may take the first tab for the one in front; so does this script, late."""
+    visitor = visit(app)
+    visitor.page.add_init_script(
+        """addEventListener("load", () => {
+          const look = setInterval(() => {
+            if (!document.querySelector("#tabs [data-tab-id=walk][aria-selected=true]")) return;
+            clearInterval(look);
+            document.querySelector("#tabs [data-tab-id=replay]").click();
+            window.pressed = true;
+          }, 5);
+        });"""
+    )
+    visitor.open(wait=WALK, model="a-plain", tab="walk")
+    visitor.page.wait_for_function("window.pressed")
+    expect(visitor.page.get_by_role("tab", name="Walk")).to_have_attribute("aria-selected", "true")
+    expect(visitor.page.locator(WALK)).to_be_visible()
+
+
 def test_a_link_to_a_run_without_classes_leaves_nothing_over_the_page(runs, visit):
     """The page is made for its first run, which has classes; the link's run hides them while the page loads."""
     app = App(runs / "b-classes", options=(str(runs / "a-plain"),)).start()

@@ -8,7 +8,9 @@ window.gan = (() => {
   const live = document.getElementById("gan-live"); // there where the host allows it
   const TABS = ["replay", "generate", "walk", ...(live ? ["live"] : [])];
   const TYPING_PAUSE = 1000; // ms: a number typed within it is one entry of the browser's history
-  const ENTRIES = ["model", "seed", "class", "tab", "talk"]; // a change of one is an entry of the history
+  const ENTRIES = ["model", "beside", "seed", "class", "tab", "talk"]; // a change of one is an entry of the history
+  const INSIDE = { replay: "film", generate: "generate", walk: "walk-film", live: "live" }; // what a filled tab holds
+  const LOADING = 20_000; // ms within which Gradio may still take another tab for the one in front
 
   /* What the address may say beside model and class: name -> [default, text to value or null, what would do]. */
   const flag = [false, (text) => (text === "1" ? true : null), "leave it out, or give 1"];
@@ -18,6 +20,7 @@ window.gan = (() => {
     step: [null, wholeSeed, "a step is a whole number"],
     tab: ["replay", (text) => (TABS.includes(text) ? text : null), `there are ${TABS.join(", ")}${live ? "" : "; the host of this page can add live with --allow-training"}`],
     talk: flag,
+    beside: [null, (text) => text.slice(0, 120) || null, "name another run"], // Replay: a second run's key
     from: [null, wholeSeed, seedRule], // Generate: the first tile's seed, where it is not the page's
     tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],
     rows: flag,
@@ -128,6 +131,7 @@ window.gan = (() => {
       if (!same(classes, run()?.classes)) wanted.class = null;
       wanted.stops = fitting(state.stops, classes);
       wanted.step = null;
+      if (state.beside === wanted.model) wanted.beside = null;
     }
     if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
     const changed = Object.keys(wanted).filter((name) => !same(wanted[name], state[name]));
@@ -184,6 +188,23 @@ window.gan = (() => {
     if (trigger && !same(inputValues(), shown)) trigger("restore");
   }
 
+  let touched = false; // by a hand: what a script presses is no wish of the person's
+  for (const kind of ["pointerdown", "keydown", "click"]) {
+    addEventListener(kind, (event) => (touched ||= event.isTrusted), { capture: true, passive: true });
+  }
+
+  /* While Gradio puts its page together it may bring its first tab to the front after the one that the address asks for, or
+     never fill that one. Nobody has touched anything then: press the tab's button, as a hand would, until it is filled. */
+  function holdTab(until = performance.now() + LOADING) {
+    if (touched || performance.now() > until) return;
+    const buttons = [...document.querySelectorAll("#tabs [role=tab]")];
+    const own = buttons.find((button) => button.dataset.tabId === state.tab);
+    const empty = !document.getElementById(INSIDE[state.tab]);
+    if (own?.ariaSelected === "true" && empty) buttons.find((button) => button !== own).click(); // pressed twice, nothing happens
+    if (own && (own.ariaSelected !== "true" || empty)) setTimeout(() => own.click());
+    setTimeout(holdTab, 1000, until);
+  }
+
   /* A person used one of Gradio's inputs. */
   function input(name, value) {
     if (name === "seed") {
@@ -194,7 +215,7 @@ window.gan = (() => {
     if (name === "model" && !run(value)) return; // no run is there yet
     if (name === "class") value = value === OWN_CLASS ? null : value;
     // Gradio selects its first tab while the page loads; nobody has touched anything then, and the address stands.
-    if (name === "tab" && navigator.userActivation && !navigator.userActivation.hasBeenActive) return;
+    if (name === "tab" && !touched) return;
     if (shown) shown[name] = value;
     if (same(value, state[name])) return; // Gradio's echo of what the page told it
     gan.hush();
@@ -236,6 +257,7 @@ window.gan = (() => {
       shown = { model: first, seed: 0, class: null, tab: "replay", choices: [first, ...choices().slice(1)] };
       markPage();
       showInputs();
+      setTimeout(holdTab, 3000);
       gan.hush();
       gan.join().then(() => {
         while (complaints.length) gan.say(complaints.shift());
