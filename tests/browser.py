@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
@@ -41,7 +41,9 @@ DIGITS = [str(digit) for digit in range(10)]
 # ---------------------------------------------------------------- runs
 
 
-def toy_run(path: Path, recipe_name: str, classes: list[str] | None = None, metrics: bool = False) -> Path:
+def toy_run(
+    path: Path, recipe_name: str, classes: list[str] | None = None, metrics: bool = False, steps: Sequence[int] = STEPS
+) -> Path:
     """A run of random weights that grow brighter from step to step, so that a picture tells its step."""
     recipe = recipes.get(recipe_name)
     torch.manual_seed(len(recipe_name))
@@ -56,8 +58,8 @@ def toy_run(path: Path, recipe_name: str, classes: list[str] | None = None, metr
         latent_size=recipe.latent_size,
         hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
         seed=0,
-        length=STEPS[-1],
-        steps=STEPS[-1],
+        length=steps[-1],
+        steps=steps[-1],
         seconds=400.0,
         device="cpu",
         precision="fp32",
@@ -65,17 +67,17 @@ def toy_run(path: Path, recipe_name: str, classes: list[str] | None = None, metr
     )
     run = Run.create(path, config)
     bias = [value for name, value in generator.named_parameters() if name.endswith("bias")][-1]
-    for index, step in enumerate(STEPS):
+    for index, step in enumerate(steps):
         with torch.no_grad():
             bias.fill_(index / 4 - 1)
         stored = quantize(_numpy(generator), output_axes(generator))
         run.add_snapshot(stored, step, step * 64 / 60_000, step * 64, step / 10)
-    for step in range(0, STEPS[-1] + 1, 40):
+    for step in range(0, steps[-1] + 1, 40):
         losses = {"d_real": 0.7 / (1 + step / 900), "d_fake": 0.6 / (1 + step / 900), "g": 0.7 + step / 3000}
         run.append_history({"step": step, **losses, "real_score": 0.6, "fake_score": 0.4, "images_per_second": 900})
-    run.write_model(_numpy(generator), _numpy(discriminator), STEPS[-1])
+    run.write_model(_numpy(generator), _numpy(discriminator), steps[-1])
     if metrics:
-        points = [{"step": step, "frechet": abs(step - 1000) / 10 + 5, "accuracy": 0.5} for step in STEPS]
+        points = [{"step": step, "frechet": abs(step - 1000) / 10 + 5, "accuracy": 0.5} for step in steps]
         run.write("metrics.json", {"format": 1, "measure": "frechet", "snapshots": points, "best": 1000})
     open_run(path).write_ready_film()
     return path
@@ -264,7 +266,7 @@ class Visitor:
     def choose(self, name: str, option: str) -> None:
         """Choose from one of Gradio's dropdowns by the option's text."""
         self.page.locator(f"#{name} input").click()
-        self.page.get_by_role("option", name=option, exact=True).click()
+        self.page.locator(".options").get_by_role("option", name=option, exact=True).click()
 
     def scrub(self, index: int, film: str = "#film") -> None:
         """Drag the film's range to a frame, as a hand does: input events, then one change."""

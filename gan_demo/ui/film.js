@@ -23,8 +23,8 @@ const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
 
 // ---------------------------------------------------------------- painting
 
-function paint(canvas, at) {
-  const { frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height } = film.layout;
+function paint(canvas, at, reel = film) {
+  const { frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height } = reel.layout;
   const context = canvas.getContext("2d");
   const rows = Math.ceil(tiles / tile_columns);
   const gap = tiles > 1 ? Math.max(1, Math.round(canvas.width * GAP)) : 0;
@@ -40,38 +40,62 @@ function paint(canvas, at) {
     const width = edge(column + 1, tile_columns, canvas.width) - gap - x;
     const height = edge(row + 1, rows, canvas.height) - gap - y;
     const from = [left + column * tile_width, top + row * tile_height, tile_width, tile_height];
-    context.drawImage(film.sheet, ...from, x, y, width, height);
+    context.drawImage(reel.sheet, ...from, x, y, width, height);
   }
 }
 
-/* Give the canvases as many pixels as the screen shows. */
+/* The reels side by side on one canvas. */
+function paintAll(canvas, at) {
+  const context = canvas.getContext("2d");
+  const reels = film.beside ? [[film, at], [film.beside, film.beside.at(at)]] : [[film, at]];
+  const width = Math.round(canvas.width / reels.length);
+  reels.forEach(([reel, frame], i) => {
+    const part = Object.assign(document.createElement("canvas"), { width, height: canvas.height });
+    paint(part, frame, reel);
+    context.drawImage(part, i * width, 0);
+  });
+}
+
+/* What is on the stage, from left to right: [the figure's class, its reel, its frame]. */
+function figures() {
+  const pin = pinned === null ? [] : [["pinned", film, pinned]];
+  const beside = film.beside ? [["beside", film.beside, film.beside.at(index)]] : [];
+  return [...pin, ["current", film, index], ...beside];
+}
+
+/* Have just these figures, and give their canvases as many pixels as the screen shows. */
 function fit() {
   if (!film) return;
-  const { frame_width, frame_height } = film.layout;
-  section.style.setProperty("--aspect", frame_width / frame_height);
-  for (const canvas of element.querySelectorAll("canvas")) {
+  const wanted = figures();
+  section.classList.toggle("comparing", wanted.length > 1);
+  for (const figure of element.querySelectorAll("figure")) {
+    if (!wanted.some(([kind]) => kind === figure.className)) figure.remove();
+  }
+  for (const [kind, { layout }] of wanted) {
+    if (!part(`.${kind}`)) part(".frames").append(Object.assign(part(".current").cloneNode(true), { className: kind }));
+    part(`.${kind}`).style.setProperty("--aspect", layout.frame_width / layout.frame_height);
+  }
+  for (const [kind, { layout }] of wanted) {
+    const canvas = part(`.${kind} canvas`);
     const width = Math.round(canvas.clientWidth * devicePixelRatio);
-    const height = Math.round((width * frame_height) / frame_width);
+    const height = Math.round((width * layout.frame_height) / layout.frame_width);
     if (width && (canvas.width !== width || canvas.height !== height)) Object.assign(canvas, { width, height });
   }
 }
 
 function draw() {
   if (!film) return;
-  const caption = film.caption(index);
-  const current = part(".current canvas");
-  paint(current, index);
-  current.setAttribute("aria-label", caption.picture);
-  tell(".now", caption.now);
-  tell(".aside", caption.aside);
-  part(".frame").textContent = caption.short;
-  part(".current figcaption").textContent = caption.headline;
-  if (pinned !== null) {
-    const other = film.caption(pinned);
-    paint(part(".pinned canvas"), pinned);
-    part(".pinned canvas").setAttribute("aria-label", other.picture);
-    part(".pinned figcaption").textContent = other.headline;
+  for (const [kind, reel, at] of figures()) {
+    const { picture, headline, title } = reel.caption(at);
+    const canvas = part(`.${kind} canvas`);
+    paint(canvas, at, reel);
+    canvas.setAttribute("aria-label", picture);
+    part(`.${kind} figcaption`).textContent = !film.beside ? headline : gan.state.talk ? `${title}, ${headline.toLowerCase()}` : title;
   }
+  const caption = film.caption(index);
+  tell(".now", caption.now);
+  tell(".aside", film.beside ? film.beside.caption(film.beside.at(index)).now : caption.aside);
+  part(".frame").textContent = caption.short;
   scrub.value = index;
   scrub.setAttribute("aria-valuetext", caption.headline);
   place(part(".playhead"), index);
@@ -167,15 +191,7 @@ function showPlaying() {
 /* Set a frame beside the current one, or take it away again. */
 function pin(at) {
   pinned = at;
-  const there = part(".pinned");
-  if (pinned === null) there?.remove();
-  else if (!there) {
-    const figure = part(".current").cloneNode(true);
-    figure.className = "pinned";
-    part(".frames").append(figure);
-  }
   part(".pinhead").hidden = pinned === null;
-  section.classList.toggle("comparing", pinned !== null);
   fit();
   draw(); // at once: a canvas of a new size is empty
 }
@@ -183,23 +199,26 @@ function pin(at) {
 // ---------------------------------------------------------------- what is shown
 
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
-   ticks(wanted), best, rested(index)}; a film of another name begins anew. Where its frames have `steps`, it may come
+   ticks(wanted), best, rested(index)}; a film of another name begins anew. `beside`: a second reel that runs along,
+   {url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where its frames have `steps`, it may come
    again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
    The last good picture stays until the new one is there; of two that load at once the later wins. */
 async function show(next) {
   const mine = ++newestShow;
   section.classList.add("loading");
   try {
-    const sheet = film?.url === next.url ? film.sheet : await gan.bitmap(next.url);
+    const [sheet, second] = await Promise.all([film, film?.beside].map((old, i) => sheetOf(old, [next, next.beside][i])));
     await held;
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
       stop();
-      if (pinned !== null) pin(null);
+      pinned = null;
     }
+    if (next.beside) pinned = null;
     const first = film?.name !== next.name;
     if (!first && next.steps) follow(next);
-    film = { ...next, sheet };
+    film = { ...next, sheet, beside: next.beside && { ...next.beside, sheet: second } };
+    offer();
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());
     part(".best").hidden = film.best === null || film.best === undefined;
@@ -211,6 +230,18 @@ async function show(next) {
   } finally {
     if (mine === newestShow) section.classList.remove("loading");
   }
+}
+
+const sheetOf = (old, reel) => (reel && old?.url === reel.url ? old.sheet : reel && gan.bitmap(reel.url));
+
+/* What may run along with this film. A pin is for one film alone. */
+function offer() {
+  const other = part(".other");
+  other.hidden = !film.others?.length;
+  other.replaceChildren(new Option("Beside …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
+  other.value = film.beside?.key ?? "";
+  for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside);
+  part(".pinhead").hidden = pinned === null;
 }
 
 /* Stay at the same steps in a film that has grown; who rests at the end without a pin goes along to the new one. */
@@ -275,6 +306,7 @@ press(".ends", () => {
   pin(on ? null : 0);
   if (!on) step(last() - index);
 });
+part(".other").addEventListener("change", () => film.pair(part(".other").value || null));
 press(".full", () => {
   const whole = gan.state.talk || !film ? document.documentElement : section;
   return document.fullscreenElement ? document.exitFullscreen() : whole.requestFullscreen();
@@ -284,7 +316,8 @@ press(".video", async () => {
   stop();
   part(".video").disabled = true;
   try {
-    await gan.record(paint, film);
+    const { frame_width: width, frame_height: height, frames } = film.layout;
+    await gan.record(paintAll, { ...film, width: film.beside ? 2 * width : width, height, frames });
   } catch (error) {
     gan.say(error.message);
   }

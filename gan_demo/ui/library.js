@@ -59,7 +59,7 @@ Object.assign(gan, (() => {
     const opened = library.runs.filter((one) => one.opened && !now.runs.some((run) => run.key === one.key));
     Object.assign(library, now, { runs: [...now.runs, ...opened] });
     gan.stand("");
-    gan.refresh([]);
+    gan.refresh(["runs"]);
     follow();
   }
 

@@ -71,12 +71,14 @@ gan.film("replay").then((film) => {
     const real = near(card, "real_score", one.step);
     const fake = near(card, "fake_score", one.step);
     const aside = [];
+    const score = quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`;
     if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
     if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}`);
     if (card.quality?.best === one.step) aside.push("the best snapshot");
     if (real !== undefined) aside.push(`D on real images: ${percent(real)}`, `on generated ones: ${percent(fake)}`);
     return {
       headline: `Step ${gan.number(one.step)}`,
+      title: card.title,
       short: `${gan.number(one.step)}`,
       picture: `${tiles} generated images, seeds ${seed} to ${seed + tiles - 1}, at step ${one.step}`,
       now: {
@@ -89,10 +91,7 @@ gan.film("replay").then((film) => {
           card.source,
         ].filter(Boolean),
       },
-      aside: {
-        headline: quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`,
-        facts: aside,
-      },
+      aside: { headline: score, facts: aside },
     };
   }
 
@@ -115,17 +114,53 @@ gan.film("replay").then((film) => {
     return Math.max(0, card.snapshots.findLastIndex((one) => one.step <= step));
   }
 
-  const load = gan.newest(async (model, seed, chosen) => {
-    const card = await gan.card(model);
+  // ---------------------------------------------------------------- two runs at once
+
+  /* Where two run side by side, each has one column of words: what was measured goes in with the rest. */
+  function narrow(told) {
+    return { ...told, now: { ...told.now, facts: [told.aside.headline, ...told.now.facts].filter(Boolean) } };
+  }
+
+  /* The other run's film of the same seed and, where it has it, the same class; it follows by fraction of training. */
+  async function besideOf(card, { beside, seed, class: chosen }) {
+    const key = gan.run(beside)?.key;
+    if (beside !== null && !key && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
+    if (!key || key === card.key) return null;
+    const other = await gan.card(key);
+    const same = JSON.stringify(other.classes) === JSON.stringify(card.classes);
+    return {
+      key,
+      url: gan.url(other, "film.webp", { seed, class: same ? chosen : null }),
+      layout: other.film,
+      caption: (index) => narrow(caption(other, seed, index)),
+      at(index) {
+        const fraction = card.snapshots[index].step / Math.max(1, card.snapshots.at(-1).step);
+        return frameOf(other, fraction * other.snapshots.at(-1).step);
+      },
+    };
+  }
+
+  const others = (key) => gan.library.runs.filter((one) => one.key !== key).map((one) => [one.key, one.title]);
+
+  // ---------------------------------------------------------------- the film
+
+  const load = gan.newest(async () => {
+    const state = { ...gan.state };
+    const { seed } = state;
+    const card = await gan.card(state.model);
+    const beside = await besideOf(card, state);
     await film.show({
-      url: gan.url(card, "film.webp", { seed, class: chosen }),
+      url: gan.url(card, "film.webp", { seed, class: state.class }),
+      beside,
+      others: others(card.key),
+      pair: (key) => gan.set({ beside: key }),
       layout: card.film,
       rate: 8,
       name: card.key,
       axis: "Training snapshot",
       steps: card.snapshots.map((one) => one.step),
       start: () => frameOf(card, gan.state.step),
-      caption: (index) => caption(card, seed, index),
+      caption: (index) => (beside ? narrow : (told) => told)(caption(card, seed, index)),
       panels: () => panels(card),
       ticks: (wanted) => ticks(card, wanted),
       best: card.quality?.best === null || !card.quality ? null : frameOf(card, card.quality.best),
@@ -136,7 +171,7 @@ gan.film("replay").then((film) => {
   });
 
   gan.watch(async (state, changed) => {
-    if (["model", "card", "seed", "class"].some((name) => changed.includes(name))) load(state.model, state.seed, state.class);
+    if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load();
     else if (changed.includes("step")) film.go(frameOf(await gan.card(state.model), state.step));
   });
 });

@@ -1,15 +1,14 @@
 /* A film as a video file, made by the browser itself in the time that it plays. */
 "use strict";
 
-gan.record = async (paint, film) => {
+gan.record = async (paint, { width, height, frames, rate, name }) => {
   const SIDE = 480; // pixels at least
   const KINDS = ["video/mp4;codecs=avc1", "video/webm;codecs=vp9", "video/webm"];
   const kind = KINDS.find((one) => window.MediaRecorder?.isTypeSupported(one));
   if (!kind) throw new Error("This browser cannot record video: save the GIF, or use a newer browser.");
 
-  const { frame_width, frame_height, frames } = film.layout;
-  const scale = 2 * Math.max(1, Math.round(SIDE / frame_height / 2)); // even sides: video codecs ask for them
-  const canvas = Object.assign(document.createElement("canvas"), { width: frame_width * scale, height: frame_height * scale });
+  const scale = 2 * Math.max(1, Math.round(SIDE / height / 2)); // even sides: video codecs ask for them
+  const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: height * scale });
   paint(canvas, 0);
   const stream = canvas.captureStream();
   const recorder = new MediaRecorder(stream, { mimeType: kind, videoBitsPerSecond: 8_000_000 });
@@ -19,10 +18,10 @@ gan.record = async (paint, film) => {
   recorder.start();
   for (let frame = 0; frame < frames; frame++) {
     paint(canvas, frame);
-    await new Promise((resolve) => setTimeout(resolve, 1000 / film.rate));
+    await new Promise((resolve) => setTimeout(resolve, 1000 / rate));
   }
   recorder.stop();
   await stopped;
   stream.getTracks().forEach((track) => track.stop());
-  gan.download(new Blob(parts, { type: kind }), `${film.name}.${kind.startsWith("video/mp4") ? "mp4" : "webm"}`);
+  gan.download(new Blob(parts, { type: kind }), `${name}.${kind.startsWith("video/mp4") ? "mp4" : "webm"}`);
 };
