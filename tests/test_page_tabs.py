@@ -175,7 +175,7 @@ def test_switching_runs_drops_what_does_not_apply(served, visit):
 
 
 def test_the_tab_that_a_link_asks_for_stays_in_front(app, visit):
-    """Gradio, still putting its page together, may take the first tab for the one in front; so does this script, late."""
+    """Gradio, still putting its page together, may take its first tab for the one in front; so does this script."""
     visitor = visit(app)
     visitor.page.add_init_script(
         """addEventListener("load", () => {
