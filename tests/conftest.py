@@ -1,14 +1,17 @@
 """What the tests share: real data, and small real runs made once a session."""
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from gan_demo import data, recipes, training
 from gan_demo.data import Images
+from gan_demo.errors import GanDemoError
 from gan_demo.recipes import Recipe
 
 pytest_plugins = ["browser", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
@@ -36,9 +39,18 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def digits_at_hand():
+    """Of two processes one downloads the digits where data/ lacks them; without a network who needs them fails."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    with FileLock(DATA / ".tests.lock"), contextlib.suppress(GanDemoError):
+        if not (DATA / "MNIST").exists():
+            data.load(recipes.get("dcgan-mnist"), DATA)
+
+
 @pytest.fixture(scope="session")
 def mnist() -> Images:
-    """All 60,000 real digits; downloaded by torchvision where data/ lacks them."""
+    """All 60,000 real digits."""
     return data.load(recipes.get("dcgan-mnist"), DATA)[0]
 
 

@@ -18,6 +18,7 @@ SECTIONS = {
     "slider": "gr.Slider to gr.Image against the film, for one visitor and for twenty at once",
     "memory": "the app with every run opened",
     "load": "visitors who come at once and stay: failures, waits, memory",
+    "soak": "browser sessions opened and closed: what the app keeps of them",
     "generation": "a film's arithmetic against the machine's peak, and how many threads hold under load",
     "codec": "which file brings a film to the screen soonest",
     "growth": "films, memory and page weight by snapshots, tiles, image size and runs",
@@ -35,7 +36,9 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure (default: everything)")
     parser.add_argument("--runs", default=str(ROOT / "checkpoints"), help="the runs to measure with")
     parser.add_argument("--visitors", type=int, default=Options("").visitors, help="of load (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=Options("").minutes, help="of load (default: %(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=Options("").minutes, help="of load and soak (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     chosen = parser.parse_args()
     names = chosen.sections or list(SECTIONS)

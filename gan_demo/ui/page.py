@@ -125,7 +125,12 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
     page = build(library, live)
     try:
         page.launch(
-            server_name=host, server_port=port, share=share, prevent_thread_lock=True, **launch_options(library, live)
+            server_name=host,
+            server_port=port,
+            share=share,
+            prevent_thread_lock=True,
+            _frontend=False,  # else Gradio asks for its own page and ends in a traceback where that takes three seconds
+            **launch_options(library, live),
         )
     except OSError as error:
         where = f"port {port}" if port else "any port from 7860 on"
