@@ -20,7 +20,8 @@ def measure(options: Options) -> Iterator[Row]:
     with serving("app.py", "--runs", options.runs) as app, visiting() as page:
         app.wait()
         browser, keys = page.context.browser, app.keys()
-        end, held = time.monotonic() + 60 * options.minutes, []
+        held: list[dict[str, float]] = []
+        end = time.monotonic() + 60 * options.minutes
         while time.monotonic() < end or len(held) <= WARM:
             visit(browser, f"{app.url}/?model={keys[len(held) % len(keys)]}&seed={len(held)}")
             held.append(holds(app))
