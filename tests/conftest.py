@@ -23,7 +23,7 @@ DATA = Path(os.environ.get("GAN_DEMO_DATA", ROOT / "data"))
 def small(recipe: Recipe, **changes) -> Recipe:
     """The recipe with batches of 16, large networks made narrow: the same layers and losses, quick for a test."""
     narrow = {side: (16,) * len(getattr(recipe, side)) for side in ("generator_widths", "discriminator_widths")}
-    return replace(recipe, batch_size=16, **(narrow if recipe.network == "residual" else {}) | changes)
+    return replace(recipe, **{"batch_size": 16} | (narrow if recipe.network == "residual" else {}) | changes)
 
 
 def fit(recipe: Recipe, images: Images, out: Path, length: int, **options) -> training.Trainer:

@@ -13,7 +13,7 @@ from gan_demo import open_run
 
 def test_from_real_digits_to_a_film_scrubbed_in_the_browser(tmp_path, visit):
     out = tmp_path / "runs" / "first-light"
-    size = ["--steps", "120", "--snapshots", "8", "--batch-size", "16", "--device", "cpu"]
+    size = ["--steps", "60", "--snapshots", "8", "--batch-size", "16", "--device", "cpu"]
     command = [sys.executable, str(ROOT / "train.py"), "dcgan-mnist", "--data", str(DATA), "--out", str(out), *size]
     trained = subprocess.run(command, capture_output=True, text=True, check=False)
     assert trained.returncode == 0, trained.stderr

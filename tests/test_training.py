@@ -68,7 +68,7 @@ def test_training_on_real_digits_moves_the_pictures_towards_them(mnist, tmp_path
     """After 300 steps the mean brightness of the fakes is near that of real digits; at step 0 it is far."""
     from gan_demo.player import open_run
 
-    fit(CONVOLUTIONAL, mnist, tmp_path / "run", length=300, snapshots=4, precision="fp32")
+    fit(small(CONVOLUTIONAL), mnist, tmp_path / "run", length=300, snapshots=4, precision="fp32")
     film = open_run(tmp_path / "run").film(range(64)).astype(float)
     real = mnist.pixels.mean()
     first, last = abs(film[0].mean() - real), abs(film[-1].mean() - real)
@@ -83,7 +83,9 @@ def test_same_seed_same_run_other_seed_other_run(mnist, tmp_path):
         assert_same_run(tmp_path / "a", tmp_path / "c")
 
 
-@pytest.mark.parametrize("recipe", [small(CONVOLUTIONAL), small(PERCEPTRON, discriminator_steps=2, ema=0.0)])
+@pytest.mark.parametrize(
+    "recipe", [small(CONVOLUTIONAL, batch_size=4), small(PERCEPTRON, discriminator_steps=2, ema=0.0)]
+)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, mnist, tmp_path, monkeypatch):
     length, options = 24, {"snapshots": 5, "precision": precision}
@@ -106,7 +108,7 @@ def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, m
 
 
 def command(out: Path, *more: str) -> list[str]:
-    size = ("--steps", "200", "--batch-size", "16", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
+    size = ("--steps", "200", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
     arguments = ("dcgan-mnist", "--data", str(DATA), "--out", str(out), *size, "--no-evaluate", *more)
     return [sys.executable, str(ROOT / "train.py"), *arguments]
 
