@@ -135,6 +135,14 @@ def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit)
     visitor.sees(film[4], "#film .pinned canvas")
 
 
+def test_a_training_beside_another_run_grows_too(runs, growing, serve, visit, players):
+    visitor = visit(serve(str(runs / "b-classes"), str(growing.path))).open(model="b-classes", beside="a-plain")
+    film = players["a-plain"].film(range(16))
+    for arrived in (2, 3):
+        visitor.sees(film[arrived], "#film .beside canvas")
+        growing.grow()
+
+
 def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     visitor = visit(serve(str(growing.path))).open()
     page, film = visitor.page, open_run(growing.whole.path).film(range(16))

@@ -8,7 +8,11 @@ Object.assign(gan, (() => {
   let timer = 0;
   let busy = false;
 
-  // ---------------------------------------------------------------- the run on show
+  // ---------------------------------------------------------------- the runs on show
+
+  /* The page's own, and the one beside it. */
+  const onShow = () => [gan.state.model, gan.state.beside].filter((key) => gan.run(key));
+  const soonest = (pauses) => pauses.reduce((a, b) => (a === null ? b : b === null ? a : Math.min(a, b)), null);
 
   /* Ask for the list while it is not whole, and for the run on show again; the next time is the server's to say. */
   async function look() {
@@ -18,7 +22,7 @@ Object.assign(gan, (() => {
     let pause = null;
     try {
       if (library.pending) await list();
-      if (gan.state.model !== null) pause = await lookAt(gan.state.model);
+      pause = soonest(await Promise.all(onShow().map(lookAt)));
     } catch {
       pause = COMING; // the server is away: the page goes on with what it has, and says so only to who asks for more
     } finally {
@@ -29,10 +33,8 @@ Object.assign(gan, (() => {
 
   async function lookAt(key) {
     const { card, isNew } = await gan.freshCard(key);
-    if (key === gan.state.model) {
-      gan.stand(card.trouble);
-      if (isNew) gan.refresh(["card"]);
-    }
+    if (key === gan.state.model) gan.stand(card.trouble);
+    if (isNew && onShow().includes(key)) gan.refresh(["card"]);
     return card.watch;
   }
 
@@ -45,11 +47,11 @@ Object.assign(gan, (() => {
   document.addEventListener("visibilitychange", look);
 
   gan.watch(async ({ model }, changed) => {
-    if (!changed.includes("model")) return;
-    const card = await gan.card(model).catch(() => null); // whoever draws it says what is wrong
+    if (!changed.includes("model") && !changed.includes("beside")) return;
+    const cards = await Promise.all(onShow().map((key) => gan.card(key).catch(() => null))); // who draws it says why not
     if (model !== gan.state.model) return;
-    gan.stand(card?.trouble ?? "");
-    later(card?.watch ?? null);
+    gan.stand(cards[0]?.trouble ?? "");
+    later(soonest(cards.map((card) => card?.watch ?? null)));
   });
 
   // ---------------------------------------------------------------- the list of runs
