@@ -90,7 +90,8 @@ function draw() {
     const canvas = part(`.${kind} canvas`);
     paint(canvas, at, reel);
     canvas.setAttribute("aria-label", picture);
-    part(`.${kind} figcaption`).textContent = !film.beside ? headline : gan.state.talk ? `${title}, ${headline.toLowerCase()}` : title;
+    const name = gan.state.talk ? `${title}, ${headline.toLowerCase()}` : title; // in a talk no other words are there
+    part(`.${kind} figcaption`).textContent = film.beside ? name : headline;
   }
   const caption = film.caption(index);
   tell(".now", caption.now);
