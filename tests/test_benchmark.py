@@ -1,11 +1,14 @@
 """What a reader of the README's table would lose: figures that are what they are called."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
 
 import pytest
@@ -15,6 +18,7 @@ from gan_demo.benchmark.__main__ import SECTIONS
 from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.growth import Growth
 from gan_demo.benchmark.report import Figure
+from gan_demo.benchmark.server import serving
 
 
 def benchmark(*arguments: object) -> subprocess.CompletedProcess:
@@ -53,6 +57,38 @@ def test_what_was_not_measured_is_not_a_number():
 def test_the_law_is_the_power_that_the_points_follow():
     assert Growth("area", [(1, 3.0), (2, 12.0), (8, 192.0)], "").slope == pytest.approx(2)
     assert Growth("constant", [(16, 5.0), (64, 5.0)], "").slope == pytest.approx(0)
+
+
+def connected(address: SplitResult) -> socket.socket:
+    """A connection to a program that is just being started."""
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            return socket.create_connection((address.hostname, address.port), timeout=30)
+        except ConnectionRefusedError:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+
+
+def test_a_far_server_that_hangs_up_without_a_word_keeps_nobody_waiting():
+    """As a server does that ends an idle connection in the moment in which a question comes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            while True:
+                connection, _ = server.accept()
+                connection.recv(10)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()  # with more to read: a reset
+
+        Thread(target=hang_up, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with (
+            serving("-m", "gan_demo.benchmark.distance", url, "20") as proxy,
+            connected(urlsplit(proxy.url)) as visitor,
+        ):
+            visitor.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert visitor.recv(10) == b""
 
 
 def test_a_far_server_answers_the_same_a_round_trip_later():

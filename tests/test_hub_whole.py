@@ -1,6 +1,7 @@
 """What a person would lose: the whole way, from train.py to the Hub and back on another machine, with real parts."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,7 +51,8 @@ def film_elsewhere(source: str, url: str, home: Path) -> str:
 
 
 def own_lines(stderr: str) -> list[str]:
-    return [line for line in stderr.splitlines() if "step/s" not in line and "B/s" not in line and line.strip()]
+    """What is said beside the progress bars."""
+    return [line for line in stderr.splitlines() if line.strip() and not re.search(r"step/s|s/step|B/s", line)]
 
 
 # ---------------------------------------------------------------- train.py and back

@@ -45,7 +45,10 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, del
     async def depart() -> None:
         data = b"-"
         while data:
-            data = await reader.read(2**16)
+            try:
+                data = await reader.read(2**16)
+            except OSError:  # hung up without a word: the other side is told as if it had said goodbye
+                data = b""
             under_way.put_nowait((loop.time() + delay, data))
 
     departing = asyncio.ensure_future(depart())
