@@ -144,6 +144,9 @@ def test_two_runs_are_replayed_side_by_side_by_fraction_of_training(runs, player
         expect(visitor.page.locator("#film figcaption")).to_have_text(
             ["Conditional DCGAN on MNIST (b-classes)", "Conditional DCGAN on MNIST (short)"]
         )
+        with visitor.page.expect_download() as download:
+            visitor.page.locator("#film").get_by_role("button", name="Save video").click()
+        assert download.value.path().stat().st_size > 2000  # more than a header
         other.select_option("DCGAN on MNIST")  # it knows no classes
         visitor.sees(players["a-plain"].film(range(5, 21))[0], "#film .beside canvas")
         visitor.page.go_back()

@@ -134,8 +134,8 @@ gan.film("replay").then((film) => {
       layout: other.film,
       caption: (index) => narrow(caption(other, seed, index)),
       at(index) {
-        const fraction = card.snapshots[index].step / Math.max(1, card.snapshots.at(-1).step);
-        return frameOf(other, fraction * other.snapshots.at(-1).step);
+        const [whole, otherWhole] = [card, other].map((one) => one.snapshots.at(-1).step);
+        return frameOf(other, (card.snapshots[index].step * otherWhole) / Math.max(1, whole)); // exact: whole numbers first
       },
     };
   }
