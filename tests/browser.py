@@ -189,6 +189,23 @@ def far_app(ssr_app) -> Iterator[App]:
         yield replace(ssr_app, url=url)
 
 
+@pytest.fixture
+def launch() -> Iterator:
+    """`launch(source, options=..., ...)` starts an app of the test's own, with the fields of `App`.
+
+    `visit` rests on it, so that windows close before the app that their pages ask.
+    """
+    started: list[App] = []
+
+    def start(source: Path | str, **fields) -> App:
+        started.append(App(source, **fields).start())
+        return started[-1]
+
+    yield start
+    for served in started:
+        served.stop()
+
+
 @pytest.fixture(params=["app", "far_app"])
 def served(request) -> App:
     """Where the page may be: here, and on a Space far away. What a control does is the same."""
@@ -281,7 +298,7 @@ class Visitor:
 
 
 @pytest.fixture
-def visit(chromium, request) -> Iterator:
+def visit(chromium, launch) -> Iterator:
     """`visit(app, width=..., ...)` opens a fresh window; at the end no console may hold an error, and nothing may have
     been fetched from another host."""
     contexts, visitors = [], []

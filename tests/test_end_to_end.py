@@ -4,14 +4,13 @@ import subprocess
 import sys
 
 import numpy as np
-from browser import App
 from conftest import DATA, ROOT
 from playwright.sync_api import expect
 
 from gan_demo import open_run
 
 
-def test_from_real_digits_to_a_film_scrubbed_in_the_browser(tmp_path, visit):
+def test_from_real_digits_to_a_film_scrubbed_in_the_browser(tmp_path, launch, visit):
     out = tmp_path / "runs" / "first-light"
     size = ["--steps", "60", "--snapshots", "8", "--batch-size", "16", "--device", "cpu"]
     command = [sys.executable, str(ROOT / "train.py"), "dcgan-mnist", "--data", str(DATA), "--out", str(out), *size]
@@ -22,18 +21,15 @@ def test_from_real_digits_to_a_film_scrubbed_in_the_browser(tmp_path, visit):
     film = player.film(range(16))
     assert len(player.steps) == 8 and (np.diff(film.astype(int), axis=0) != 0).any((1, 2, 3, 4)).all()
 
-    app = App(out).start()
-    try:
-        visitor = visit(app).open()
-        visitor.sees(film[-1])
-        visitor.page.wait_for_load_state("networkidle")
-        before = len(visitor.requests)
-        for index in (0, 4, 2, 7):
-            visitor.scrub(index)
-            visitor.sees(film[index])
-        assert visitor.requests[before:] == []  # that the console holds no error is asserted by `visit`
-        expect(visitor.page.locator("#class")).to_have_count(0)
-        visitor.page.locator("#seed input").fill("40")
-        visitor.sees(player.film(range(40, 56))[-1])
-    finally:
-        app.stop()
+    app = launch(out)
+    visitor = visit(app).open()
+    visitor.sees(film[-1])
+    visitor.page.wait_for_load_state("networkidle")
+    before = len(visitor.requests)
+    for index in (0, 4, 2, 7):
+        visitor.scrub(index)
+        visitor.sees(film[index])
+    assert visitor.requests[before:] == []  # that the console holds no error is asserted by `visit`
+    expect(visitor.page.locator("#class")).to_have_count(0)
+    visitor.page.locator("#seed input").fill("40")
+    visitor.sees(player.film(range(40, 56))[-1])

@@ -315,7 +315,7 @@ def test_a_film_that_is_a_link_to_another_file_is_not_served(tmp_path):
 SCRIPT = "<img src=x onerror=window.harm=1><script>window.harm=1</script>"
 
 
-def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, visit):
+def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, launch, visit):
     folder = tmp_path / "runs"
     folder.mkdir()
     run = toy_run(folder / "evil", "cdcgan-mnist", [SCRIPT, "</script>" + SCRIPT, "javascript:window.harm=1"])
@@ -329,20 +329,17 @@ def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, visit):
     damaged = folder / f"{SCRIPT.replace('/', '')}"
     damaged.mkdir()
     (damaged / "config.json").write_text(json.dumps({SCRIPT: 1}))
-    app = App(folder).start()
-    try:
-        visitor = visit(app)
-        key = json.loads(ask(app, f"{FILM}/runs.json")[2])[0]
-        for tab in ("replay", "generate", "walk"):
-            links = [
-                {"model": key, "class": 1, "seed": SCRIPT},
-                {"model": SCRIPT, "tab": tab, "step": SCRIPT, "talk": SCRIPT},
-            ]
-            for link in links:
-                visitor.open("#seed input", tab=tab, **{name: value for name, value in link.items() if name != "tab"})
-                visitor.page.wait_for_selector("#film .film[data-shown]", state="attached")
-                visitor.settle()
-                assert visitor.page.evaluate("window.harm") is None
-                assert visitor.page.locator("img[src=x]").count() == 0
-    finally:
-        app.stop()
+    app = launch(folder)
+    visitor = visit(app)
+    key = json.loads(ask(app, f"{FILM}/runs.json")[2])[0]
+    for tab in ("replay", "generate", "walk"):
+        links = [
+            {"model": key, "class": 1, "seed": SCRIPT},
+            {"model": SCRIPT, "tab": tab, "step": SCRIPT, "talk": SCRIPT},
+        ]
+        for link in links:
+            visitor.open("#seed input", tab=tab, **{name: value for name, value in link.items() if name != "tab"})
+            visitor.page.wait_for_selector("#film .film[data-shown]", state="attached")
+            visitor.settle()
+            assert visitor.page.evaluate("window.harm") is None
+            assert visitor.page.locator("img[src=x]").count() == 0

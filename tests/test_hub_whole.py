@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from browser import App, free_port
+from browser import free_port
 from conftest import DATA, ROOT
 from hub_double import SHIPPED, TOKEN, wait_until
 from playwright.sync_api import expect
@@ -58,7 +58,9 @@ def own_lines(stderr: str) -> list[str]:
 # ---------------------------------------------------------------- train.py and back
 
 
-def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own_cache, double, tmp_path, visit):
+def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(
+    own_cache, double, tmp_path, launch, visit
+):
     out = tmp_path / "digits"
     arguments = [*QUICK, "--steps", "1500", "--out", str(out), "--no-evaluate"]
     pushing = ["--push-to-hub", "me/digits", "--push-every-snapshot", "--private"]
@@ -68,9 +70,8 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own
     assert early.run.steps[0] == 0 and early.run.config.length == 1500
     process.send_signal(signal.SIGSTOP)  # until the page is there, however long that takes
     machine = environment(double.url, tmp_path / "watching")
-    app = App("me/digits", program=IMPATIENT, environment=machine).start()
     try:
-        visitor = visit(app).open()
+        visitor = visit(launch("me/digits", program=IMPATIENT, environment=machine)).open()
         arrived = int(visitor.page.locator("#film .scrub").get_attribute("max"))
         process.send_signal(signal.SIGCONT)
         said, complaints = process.communicate(timeout=300)
@@ -78,9 +79,7 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(own
         assert arrived < steps - 1
         expect(visitor.page.locator("#film .scrub")).to_have_attribute("max", str(steps - 1), timeout=60_000)
         visitor.sees(open_run(out).film(range(16))[-1])
-        visitor.page.close()  # it would go on asking
     finally:
-        app.stop()
         process.kill()
     assert process.returncode == 0, complaints
     repo, run = double.repos["me/digits"], Run(out)

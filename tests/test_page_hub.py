@@ -65,18 +65,14 @@ def growing(runs, tmp_path) -> Growing:
 
 
 @pytest.fixture
-def serve(tmp_path):
+def serve(launch, tmp_path):
     """`serve(*arguments, hub=url)` starts app.py on a machine with an empty cache."""
-    started = []
 
     def start(*arguments: str, hub: str = "http://127.0.0.1:9") -> App:
         own = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
-        started.append(App(arguments[0], program=IMPATIENT, options=arguments[1:], environment=own).start())
-        return started[-1]
+        return launch(arguments[0], program=IMPATIENT, options=arguments[1:], environment=own)
 
-    yield start
-    for app in started:
-        app.stop()
+    return start
 
 
 @pytest.fixture

@@ -22,11 +22,9 @@ LONG = 300_000  # ms: a slow machine is no failure
 
 
 @pytest.fixture
-def stage(runs, tmp_path):
+def stage(runs, launch, tmp_path) -> App:
     """An app that trains into a folder of its own."""
-    app = App(runs / "b-classes", options=("--data", str(DATA), "--out", str(tmp_path / "live"))).start()
-    yield app
-    app.stop()
+    return launch(runs / "b-classes", options=("--data", str(DATA), "--out", str(tmp_path / "live")))
 
 
 def ask(app: App, path: str, body: dict | None = None, **headers: str) -> tuple[int, dict]:
@@ -141,14 +139,10 @@ def drop(page, folder: Path) -> None:
     )
 
 
-def test_where_strangers_come_nobody_trains(runs, visit):
-    app = App(runs / "a-plain", options=("--host", "0.0.0.0")).start()
-    try:
-        visitor = visit(app).open(tab="live")
-        expect(visitor.page.get_by_role("tab")).to_have_text(["Replay", "Generate", "Walk"])
-        expect(visitor.page.locator("#notice")).to_contain_text("can add live with --allow-training")
-        with pytest.raises(HTTPError):
-            urlopen(Request(f"{app.url}/gradio_api/live/start.json", b"{}", {"X-Gan-Live": "new"}), timeout=30)
-        visitor.page.close()
-    finally:
-        app.stop()
+def test_where_strangers_come_nobody_trains(runs, launch, visit):
+    app = launch(runs / "a-plain", options=("--host", "0.0.0.0"))
+    visitor = visit(app).open(tab="live")
+    expect(visitor.page.get_by_role("tab")).to_have_text(["Replay", "Generate", "Walk"])
+    expect(visitor.page.locator("#notice")).to_contain_text("can add live with --allow-training")
+    with pytest.raises(HTTPError):
+        urlopen(Request(f"{app.url}/gradio_api/live/start.json", b"{}", {"X-Gan-Live": "new"}), timeout=30)

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import DIGITS, STEPS, App, toy_run
+from browser import DIGITS, STEPS, toy_run
 from playwright.sync_api import expect
 
 from gan_demo import open_run
@@ -126,37 +126,34 @@ def test_best_pin_and_first_against_last(served, visit, players):
     visitor.sees(film[-1])
 
 
-def test_two_runs_are_replayed_side_by_side_by_fraction_of_training(runs, players, visit, tmp_path):
+def test_two_runs_are_replayed_side_by_side_by_fraction_of_training(runs, players, launch, visit, tmp_path):
     """The same seed and class; the second run is a tenth as long, and stands where the first is of its own length."""
     short = open_run(toy_run(tmp_path / "short", "cdcgan-mnist", DIGITS, steps=[0, 100, 200, 400]))
-    app = App(runs / "b-classes", options=(str(runs / "a-plain"), str(tmp_path / "short"))).start()
-    try:
-        visitor = visit(app).open(model="b-classes", seed=5, **{"class": "3"})
-        other = visitor.page.get_by_label("Another run beside this one")
-        other.select_option("Conditional DCGAN on MNIST (short)")
-        expect(visitor.page).to_have_url(re.compile("beside=short"))
-        film, beside = (one.film(range(5, 21), [3] * 16) for one in (players["b-classes"], short))
-        for index, at in ((7, 3), (6, 2), (5, 1), (4, 0), (0, 0)):
-            visitor.scrub(index)
-            visitor.sees(film[index])
-            visitor.sees(beside[at], "#film .beside canvas")
-        expect(visitor.page.locator("#film .now")).to_contain_text("Step 0")
-        expect(visitor.page.locator("#film figcaption")).to_have_text(
-            ["Conditional DCGAN on MNIST (b-classes)", "Conditional DCGAN on MNIST (short)"]
-        )
-        with visitor.page.expect_download() as download:
-            visitor.page.locator("#film").get_by_role("button", name="Save video").click()
-        assert download.value.path().stat().st_size > 2000  # more than a header
-        other.select_option("DCGAN on MNIST")  # it knows no classes
-        visitor.sees(players["a-plain"].film(range(5, 21))[0], "#film .beside canvas")
-        visitor.page.go_back()
-        visitor.sees(beside[0], "#film .beside canvas")
-        visitor.choose("model", "Conditional DCGAN on MNIST (short)")
-        expect(visitor.page.locator("#film canvas")).to_have_count(1)
-        visitor.sees(beside[-1])
-        visit(app).open(model="short", beside="gone").page.get_by_text("There is no run “gone”").wait_for()
-    finally:
-        app.stop()
+    app = launch(runs / "b-classes", options=(str(runs / "a-plain"), str(tmp_path / "short")))
+    visitor = visit(app).open(model="b-classes", seed=5, **{"class": "3"})
+    other = visitor.page.get_by_label("Another run beside this one")
+    other.select_option("Conditional DCGAN on MNIST (short)")
+    expect(visitor.page).to_have_url(re.compile("beside=short"))
+    film, beside = (one.film(range(5, 21), [3] * 16) for one in (players["b-classes"], short))
+    for index, at in ((7, 3), (6, 2), (5, 1), (4, 0), (0, 0)):
+        visitor.scrub(index)
+        visitor.sees(film[index])
+        visitor.sees(beside[at], "#film .beside canvas")
+    expect(visitor.page.locator("#film .now")).to_contain_text("Step 0")
+    expect(visitor.page.locator("#film figcaption")).to_have_text(
+        ["Conditional DCGAN on MNIST (b-classes)", "Conditional DCGAN on MNIST (short)"]
+    )
+    with visitor.page.expect_download() as download:
+        visitor.page.locator("#film").get_by_role("button", name="Save video").click()
+    assert download.value.path().stat().st_size > 2000  # more than a header
+    other.select_option("DCGAN on MNIST")  # it knows no classes
+    visitor.sees(players["a-plain"].film(range(5, 21))[0], "#film .beside canvas")
+    visitor.page.go_back()
+    visitor.sees(beside[0], "#film .beside canvas")
+    visitor.choose("model", "Conditional DCGAN on MNIST (short)")
+    expect(visitor.page.locator("#film canvas")).to_have_count(1)
+    visitor.sees(beside[-1])
+    visit(app).open(model="short", beside="gone").page.get_by_text("There is no run “gone”").wait_for()
 
 
 def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):

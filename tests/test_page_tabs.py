@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import DIGITS, STEPS, App
+from browser import DIGITS, STEPS
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -193,12 +193,9 @@ def test_the_tab_that_a_link_asks_for_stays_in_front(app, visit):
     expect(visitor.page.locator(WALK)).to_be_visible()
 
 
-def test_a_link_to_a_run_without_classes_leaves_nothing_over_the_page(runs, visit):
+def test_a_link_to_a_run_without_classes_leaves_nothing_over_the_page(runs, launch, visit):
     """The page is made for its first run, which has classes; the link's run hides them while the page loads."""
-    app = App(runs / "b-classes", options=(str(runs / "a-plain"),)).start()
-    try:
-        page = visit(app).open(model="a-plain").page
-        page.get_by_role("tab", name="Generate").click(timeout=30_000)
-        page.wait_for_selector(".generate[data-shown]")
-    finally:
-        app.stop()
+    app = launch(runs / "b-classes", options=(str(runs / "a-plain"),))
+    page = visit(app).open(model="a-plain").page
+    page.get_by_role("tab", name="Generate").click(timeout=30_000)
+    page.wait_for_selector(".generate[data-shown]")
