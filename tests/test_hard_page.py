@@ -271,8 +271,6 @@ def test_no_answer_names_a_place_of_this_host(served, request, secrets):
         for place in secrets:
             assert place not in body and place.decode() not in str(headers), f"{path} tells {place!r}"
         assert status < 500, path
-        if served == "ssr_app" and not path.startswith("/gradio_api"):
-            continue  # Node's answer
         assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin", path
         assert "object-src 'none'" in headers["content-security-policy"], path
         assert "frame" not in headers["content-security-policy"] and "x-frame-options" not in headers, path

@@ -1,5 +1,9 @@
 """What every answer of the server carries, and how much a request may bring."""
 
+import json
+import os
+from pathlib import Path
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -25,6 +29,13 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+
+
+def dress_node() -> None:
+    """HEADERS on the pages, too, that a Node server renders in front of this one (Gradio's SSR, as on a Space)."""
+    script = Path(__file__).with_name("headers.mjs").as_uri()
+    os.environ["GAN_DEMO_HEADERS"] = json.dumps(HEADERS)
+    os.environ["NODE_OPTIONS"] = f"{os.environ.get('NODE_OPTIONS', '')} --import {script}".strip()
 
 
 class Guard:

@@ -13,7 +13,7 @@ from gan_demo.live import Live
 from gan_demo.ui import generate, replay, stage, walk
 from gan_demo.ui import live as live_tab
 from gan_demo.ui.endpoints import declare_zero_gpu, endpoints
-from gan_demo.ui.guard import Guard
+from gan_demo.ui.guard import Guard, dress_node
 from gan_demo.ui.library import Library
 from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
@@ -122,6 +122,7 @@ def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]
 def serve(library: Library, live: Live | None, host: str, port: int | None, share: bool) -> None:
     """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
     declare_zero_gpu()
+    dress_node()
     page = build(library, live)
     try:
         page.launch(
