@@ -228,7 +228,17 @@ def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_doe
     assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
 
 
-def test_nothing_can_be_uploaded_and_no_request_is_larger_than_a_question(app):
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+@pytest.mark.parametrize("address", ["http://93.184.215.14/", "https://example.com/a.html", "http:%2f%2fexample.com/"])
+def test_nobody_has_the_server_fetch_an_address_for_them(served, request, address):
+    for sign in ("=", "/"):
+        status, _, body = ask(request.getfixturevalue(served), f"/gradio_api/file{sign}{address}")
+        assert status == 403 and b"nothing is fetched from elsewhere" in body, body
+
+
+@pytest.mark.parametrize("served", ["app", "ssr_app"])
+def test_nothing_can_be_uploaded_and_no_request_is_larger_than_a_question(served, request):
+    app = request.getfixturevalue(served)
     form = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.txt\r\n\r\nx\r\n--x--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     status, _, body = ask(app, "/gradio_api/upload", "POST", form, **kind)

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 2**20  # bytes; the page and its endpoints take names and numbers alone
+MAX_WASTE = 2**24  # bytes of a larger one that are read before it is refused: a proxy drops answers that come sooner
 
 # Gradio's page has its scripts inline and makes functions of text. What is forbidden is all that comes from elsewhere,
 # or goes there. Nothing is said of frames: a Space is one, and slides may show the page in another.
@@ -54,6 +55,7 @@ class Guard:
             message = await receive()
             came += len(message.get("body", b""))
             if came > MAX_BODY:
+                await waste(message, receive)
                 raise HTTPException(413, TOO_LARGE)
             return message
 
@@ -66,8 +68,17 @@ class Guard:
 
         said = Headers(scope=scope).get("content-length", "0")
         if not said.isdecimal() or int(said) > MAX_BODY:
+            await waste({"more_body": True}, receive)
             return await JSONResponse({"error": TOO_LARGE}, 413)(scope, receive, dressed)
         await self.app(scope, bounded, dressed)
+
+
+async def waste(message: Message, receive: Receive) -> None:
+    """Read on after this part of a body, and keep nothing of it."""
+    came = 0
+    while message.get("more_body") and came < MAX_WASTE:
+        message = await receive()
+        came += len(message.get("body", b""))
 
 
 TOO_LARGE = f"the request is too large: send at most {MAX_BODY:,} bytes"

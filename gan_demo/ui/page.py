@@ -130,6 +130,7 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
             server_port=port,
             share=share,
             prevent_thread_lock=True,
+            num_workers=0,  # GRADIO_NUM_WORKERS would have processes answer that know nothing of the routes below
             _frontend=False,  # else Gradio asks for its own page and ends in a traceback where that takes three seconds
             **launch_options(library, live),
         )
