@@ -241,9 +241,13 @@ def test_nothing_can_be_uploaded_and_no_request_is_larger_than_a_question(served
     app = request.getfixturevalue(served)
     form = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.txt\r\n\r\nx\r\n--x--\r\n"
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    status, _, body = ask(app, "/gradio_api/upload", "POST", form, **kind)
-    assert status == 403 and b"nothing can be uploaded" in body
-    for path in ("/gradio_api/upload", "/gradio_api/upload/", "/gradio_api/queue/join", "/gradio_api/call/generate"):
+    for path in ("upload", "upload/", "process_recording", "vibe-edit", "vibe-code", "stream/x", "run-history/connect"):
+        status, _, body = ask(app, f"/gradio_api/{path}", "POST", form, **kind)
+        assert status == 403 and b"nothing can be uploaded" in body, path
+    for path in ("deep_link?session_hash=x", "proxy=http://example.com/"):
+        status, _, body = ask(app, f"/gradio_api/{path}")
+        assert status == 403 and b"no use for that" in body, path
+    for path in ("/gradio_api/queue/join", "/gradio_api/call/generate", "/gradio_api/run/generate"):
         status, _, body = ask(app, path, "POST", b" " * (2**20 + 1), **JSON)
         assert status == 413 and b"send at most 1,048,576 bytes" in body
     chunks = iter([b"[" * 2**18] * 5)

@@ -1,4 +1,4 @@
-"""What every answer of the server carries, and how much a request may bring."""
+"""What every answer of the server carries, what a request may ask for, and how much it may bring."""
 
 import json
 import os
@@ -11,6 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 2**20  # bytes; the page and its endpoints take names and numbers alone
 MAX_WASTE = 2**24  # bytes of a larger one that are read before it is refused: a proxy drops answers that come sooner
+
+# All that the page and its endpoints send to. What Gradio has besides keeps what strangers send on the disk (uploads,
+# screen recordings, deep links), or fetches any address for them and hands it on as if it came from here.
+QUESTIONS = tuple(
+    f"/gradio_api/{name}" for name in ("queue/join", "call/", "run/", "api/", "cancel", "reset", "film/", "live/")
+)
+FILES = ("/gradio_api/file=", "/gradio_api/file/")
+UNUSED = ("/gradio_api/proxy=", "/gradio_api/deep_link")
 
 # Gradio's page has its scripts inline and makes functions of text. What is forbidden is all that comes from elsewhere,
 # or goes there. Nothing is said of frames: a Space is one, and slides may show the page in another.
@@ -40,7 +48,7 @@ def dress_node() -> None:
 
 
 class Guard:
-    """A middleware: HEADERS on every answer, and no request of more than MAX_BODY bytes."""
+    """A middleware: HEADERS on every answer, no request but those of this page, none of more than MAX_BODY bytes."""
 
     def __init__(self, app: ASGIApp):
         self.app = app
@@ -66,11 +74,25 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        if sentence := refusal(scope["method"], scope["path"]):
+            await waste({"more_body": True}, receive)
+            return await JSONResponse({"error": sentence}, 403)(scope, receive, dressed)
         said = Headers(scope=scope).get("content-length", "0")
         if not said.isdecimal() or int(said) > MAX_BODY:
             await waste({"more_body": True}, receive)
             return await JSONResponse({"error": TOO_LARGE}, 413)(scope, receive, dressed)
         await self.app(scope, bounded, dressed)
+
+
+def refusal(method: str, path: str) -> str | None:
+    """Why this server does not even look at a request; None where it does."""
+    if method not in ("GET", "HEAD", "OPTIONS") and not path.startswith(QUESTIONS):
+        return "nothing can be uploaded by this way: the endpoints take names and numbers, give those"
+    if path.startswith(FILES) and "://" in path:
+        return "nothing is fetched from elsewhere here: ask that address yourself"
+    if path.startswith(UNUSED):
+        return "this page has no use for that: reload it, or ask one of its endpoints"
+    return None
 
 
 async def waste(message: Message, receive: Receive) -> None:

@@ -95,21 +95,12 @@ def routes(library: Library) -> list[Route]:
             return _refusal(400, library.public(key, error), changed=changed)
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
 
-    def upload(request: Request) -> Response:
-        return _refusal(403, "nothing can be uploaded by this way: the endpoints take names and numbers, give those")
-
-    def elsewhere(request: Request) -> Response:
-        return _refusal(403, "nothing is fetched from elsewhere here: ask that address yourself")
-
     return [
         Route(f"{ROOT}/runs.json", names),
         Route(f"{ROOT}/library.json", listing),
         Route(f"{ROOT}/open.json", open_run, methods=["POST"]),
         Route(f"{ROOT}/{{run:path}}/run.json", card),
         Route(f"{ROOT}/{{run:path}}/{{revision}}/{{file}}", picture),
-        Route("/gradio_api/upload", upload, methods=["POST"]),  # Gradio's own would fill the disk
-        # Gradio's own would fetch any public address for anybody, and hand it on as if it came from this page.
-        *(Route(f"/gradio_api/file{sign}{{scheme}}://{{rest:path}}", elsewhere) for sign in ("=", "/")),
     ]
 
 
