@@ -12,6 +12,8 @@ from gan_demo.errors import GanDemoError
 from gan_demo.live import Live
 from gan_demo.ui.library import Library
 
+CHECKPOINTS = Path(__file__).parent / "checkpoints"
+FIRST = "dcgan-anime"  # of those: faces are what a stranger likes to see first
 HUB_SECONDS = 3  # after its start the page is there without what the Hub has not sent by then
 
 
@@ -89,7 +91,8 @@ def is_loopback(host: str) -> bool:
 def default_sources() -> list[str]:
     """The runs of GAN_DEMO_RUNS, comma-separated; where it is unset, those that ship with the code."""
     named = [source.strip() for source in os.environ.get("GAN_DEMO_RUNS", "").split(",")]
-    return [source for source in named if source] or [str(Path(__file__).parent / "checkpoints")]
+    shipped = sorted(CHECKPOINTS.glob("*/"), key=lambda path: (path.name != FIRST, path.name))
+    return [source for source in named if source] or [str(path) for path in shipped] or [str(CHECKPOINTS)]
 
 
 if __name__ == "__main__":
