@@ -225,7 +225,7 @@ ACGAN_CIFAR10 = Recipe(
     channels=3,
     latent_size=100,
     network="acgan",
-    generator_widths=(256, 128, 64),
+    generator_widths=(192, 96, 48),
     discriminator_widths=(16, 32, 64, 128, 256, 512),
     batch_size=100,
     epochs=100,
@@ -236,8 +236,8 @@ ACGAN_CIFAR10 = Recipe(
     facts=(
         ("latent", "noise z and a class label c", "100 normal and the class one-hot: 110 in all, as in the paper"),
         ("generator", "transposed convolutions with ReLU",
-         "linear 256x4x4, 5x5 stride-2 transposed conv 128, 64, 3, batch norm, ReLU, tanh: arXiv:1610.09585, table 2, "
-         "at two thirds of its widths, so that sixteen snapshots stay under 30 MB"),
+         "linear 192x4x4, 5x5 stride-2 transposed conv 96, 48, 3, batch norm, ReLU, tanh: arXiv:1610.09585, table 2, "
+         "at half of its widths, so that sixteen snapshots are 16 MB"),
         ("discriminator", "convolutions with leaky ReLU; two heads: source (sigmoid), class (softmax)",
          "3x3 conv 16-32-64-128-256-512, every second of stride 2 from the first on, batch norm but on the first, "
          "leaky ReLU 0.2, dropout 0.5 (arXiv:1610.09585, table 2); sigmoid and softmax in the loss"),

@@ -15,9 +15,9 @@ class Generator(nn.Module):
         doublings(recipe, start=4)
         widths = recipe.generator_widths
         self.start = (widths[0], 4, 4)
-        self.stem = nn.Sequential(nn.Linear(recipe.latent_size + classes, widths[0] * 16), nn.ReLU())  # 256 x 4 x 4
+        self.stem = nn.Sequential(nn.Linear(recipe.latent_size + classes, widths[0] * 16), nn.ReLU())  # 192 x 4 x 4
         blocks: list[nn.Module] = []
-        for before, after in pairwise(widths):  # 128 x 8 x 8, 64 x 16 x 16
+        for before, after in pairwise(widths):  # 96 x 8 x 8, 48 x 16 x 16
             blocks += [nn.ConvTranspose2d(before, after, 5, 2, 2, output_padding=1, bias=False)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.ReLU()]
         last = nn.ConvTranspose2d(widths[-1], recipe.channels, 5, 2, 2, output_padding=1)  # 3 x 32 x 32
