@@ -66,9 +66,10 @@ def changed(run: Run) -> str:
 
 
 def _snapshots(run: Run) -> int:
-    """The --snapshots that plans the steps the run has; a stop adds one of its own."""
-    planned = [step for step in run.steps if step != run.config.steps or step == run.config.length]
-    for count in range(2, SNAPSHOTS):
-        if [step for step in schedule(run.config.length, count) if step <= run.config.steps] in (planned, run.steps):
-            return count
-    return len(run.steps)
+    """The --snapshots that plans the steps the run has; a stop adds one of its own, and some may be taken out since."""
+    config, steps = run.config, set(run.steps)
+    planned = steps if config.steps == config.length else steps - {config.steps}
+    plans = {count: set(schedule(config.length, count)) for count in range(2, SNAPSHOTS)}
+    exact = (n for n, plan in plans.items() if {one for one in plan if one <= config.steps} in (planned, steps))
+    holding = (n for n, plan in plans.items() if planned <= plan)
+    return next(exact, next(holding, len(run.steps)))
