@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from gan_demo import recipes
 from gan_demo.errors import GanDemoError
+from gan_demo.run import IMAGE_SIZES, MAX_SNAPSHOTS
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,6 +23,19 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def between(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within these bounds."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} will not do: give a whole number from {least:,} to {most:,}"
+            )
+        return int(text)
+
+    return number
+
+
 def fraction(text: str) -> float:
     """A number from 0 to below 1."""
     try:
@@ -30,13 +45,6 @@ def fraction(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a number from 0 to below 1, such as 0.999")
     return value
-
-
-def seed(text: str) -> int:
-    """A whole number from 0 to 2^31 - 1."""
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a whole number from 0 to {2**31 - 1}")
-    return int(text)
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -50,7 +58,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="PATH",
         help="data folder (downloads go there), or a folder or zip of pictures",
     )
-    add("--image-size", type=positive, metavar="N", help="scale the pictures to NxN; the recipe's size by default")
+    add(
+        "--image-size",
+        type=between(*IMAGE_SIZES),
+        metavar="N",
+        help="scale the pictures to NxN; the recipe's size by default",
+    )
     add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE by default")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
@@ -58,13 +71,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--epochs", type=positive, metavar="N", help="passes over the data; the published length by default"
     )
     add(
-        "--batch-size", type=positive, metavar="N", help="images of a step, over all processes; the recipe's by default"
+        "--batch-size",
+        type=between(2, 2**20),
+        metavar="N",
+        help="images of a step, over all processes; the recipe's by default",
     )
     add("--k", type=positive, metavar="N", help="discriminator steps for each generator step; the recipe's by default")
     add(
         "--snapshots",
-        type=positive,
-        default=32,
+        type=between(1, MAX_SNAPSHOTS),
         metavar="N",
         help="snapshots to keep, early ones closer; 32 by default",
     )
@@ -78,7 +93,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--seed",
-        type=seed,
+        type=between(0, 2**31 - 1),
         metavar="N",
         help="the run's seed: the same seed and device give the same run; 0 by default",
     )

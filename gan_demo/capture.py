@@ -1,7 +1,10 @@
 """A step's updates as one CUDA graph: captured once, then replayed with no Python between its kernels."""
 
+import gc
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -59,17 +62,34 @@ class Captured:
         self.batches = [(pixels.clone(), classes.clone()) for pixels, classes in batches]
         for adam in (gan.generator_adam, gan.discriminator_adam):
             adam.zero_grad(set_to_none=True)  # so that gradients are made in the graph's own memory
-        self.graph.register_generator_state(gan.random)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # from torch 2.14 on the graph finds its random numbers by itself
+            getattr(self.graph, "register_generator_state", lambda _: None)(gan.random)
+        here = torch.cuda.current_stream()
         try:
-            with torch.cuda.graph(self.graph, stream=self.stream):
+            with _nothing_freed(), torch.cuda.graph(self.graph, stream=self.stream):
                 terms = gan.update(recipe, self.batches)
         except RuntimeError as error:
+            torch.cuda.set_stream(here)  # a capture that fails does not come back by itself
             for random, state in zip(randoms, before, strict=True):
                 random.graphsafe_set_state(state)
             gan.discriminator.requires_grad_(True)
             gan.updates, gan.way = gan.update, "eager"
-            reason = str(error).partition("\n")[0]
+            reason = str(error.__context__ or error).partition("\n")[0]  # ending the capture fails too, and hides why
             print(f"a step of {recipe.name} cannot be captured, so it runs eagerly ({reason})", file=sys.stderr)
             return False
         self.terms = {name: value.detach() for name, value in terms.items()}
         return True
+
+
+@contextmanager
+def _nothing_freed() -> Iterator[None]:
+    """Collect garbage before and not meanwhile: an old graph that is freed during a capture would end it."""
+    gc.collect()
+    at_work = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if at_work:
+            gc.enable()

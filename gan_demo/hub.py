@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
-from gan_demo.run import SNAPSHOT_NAME, Run, write_file
+from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run, write_file
 from gan_demo.wire import READ_SECONDS, HubError, Token, connect, explained
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ SIDE_FILES = {
 }
 PICTURES = ("README.md", "curves.png", "samples/real.png", "samples/training.webp")
 SAMPLE_NAME = re.compile(r"samples/step-\d{8,12}\.png")
-MAX_SNAPSHOTS = 1000
 MAX_BYTES = 2000 * MB  # of all that is fetched from one repository
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +40,8 @@ def show_recipes() -> None:
 def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
     """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
     recipe = recipes.get(options.recipe)
+    with torch.device("meta"):  # a size that its networks cannot have is told before thousands of pictures are read
+        build(replace(recipe, image_size=options.image_size or recipe.image_size), 1 if recipe.conditional else 0)
     own = {
         "image_size": options.image_size,
         "batch_size": options.batch_size,
@@ -63,7 +66,14 @@ def train(options: argparse.Namespace) -> None:
     options.out = options.out or Path("runs") / str(options.recipe)
     settled = settle(options)
     with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
-        _train(options, *settled)
+        try:
+            _train(options, *settled)
+        except torch.OutOfMemoryError:
+            size = settled[0].batch_size
+            raise GanDemoError(
+                f"the GPU has too little memory for {options.recipe} in batches of {size}: give a smaller "
+                "--batch-size, or --precision bf16"
+            ) from None
 
 
 def _train(options: argparse.Namespace, recipe: recipes.Recipe, run_seed: int, precision: str) -> None:
@@ -141,7 +151,8 @@ def finish(
     if metrics:
         print(f"  quality   {judge.describe(metrics)}")
     print(f"  open it   python app.py --runs {run.path}")
-    again = f"python train.py {options.recipe} --out {run.path} --resume"
+    where = "" if options.data == "data" else f" --data {shlex.quote(options.data)}"
+    again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where} --resume"
     if trainer.stopped_by:
         print(f"  stopped by {trainer.stopped_by}; go on with  {again}")
     if publisher:

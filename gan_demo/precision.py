@@ -1,5 +1,6 @@
 """fp32 or bf16: whichever trains faster on this machine, measured and not guessed."""
 
+import gc
 import time
 from dataclasses import replace
 
@@ -47,4 +48,9 @@ def _step_seconds(device: torch.device, recipe: Recipe, classes: int) -> dict[st
             terms = gan.step([batch] * recipe.discriminator_steps)
             float(terms["g"].detach())  # waits for the device
             seconds[name].append(time.perf_counter() - start)
+    del gan, terms
+    gans.clear()
+    gc.collect()  # a GAN refers to itself: without this its memory would still be taken when the training starts
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
     return {name: min(times[warm_up:]) for name, times in seconds.items()}

@@ -32,6 +32,7 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
         "sums": trainer.sums,
         "summed": trainer.summed,
         "unscheduled": trainer.unscheduled,
+        "snapshots": trainer.snapshots,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -41,8 +42,8 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
 def read(trainer: "Trainer", run: Run) -> None:
     """Put a training back where its folder's state says, and rewind what the folder holds beyond that.
 
-    Raises GanDemoError where there is no state, or it belongs to another run. On another kind of device than before,
-    the random numbers start anew.
+    Raises GanDemoError where there is no state, it belongs to another run, or is further than this one shall go. On
+    another kind of device than before, the random numbers start anew.
     """
     path = run.path / "state" / "state.pt"
     try:
@@ -55,12 +56,17 @@ def read(trainer: "Trainer", run: Run) -> None:
         raise GanDemoError(
             f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
         ) from None
+    if trainer.step > trainer.options.length:
+        raise GanDemoError(f"{run.path} is at step {trainer.step:,} already: give --steps {trainer.step} or more")
     if trainer.world.first:
         with kept(run.path):
             run.rewind(trainer.step, trainer.unscheduled)
 
 
 def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
+    for name in MODULES[2:]:  # how Adam computes is this device's affair, not the state's
+        own = getattr(trainer.gan, name).param_groups[0]
+        state[name]["param_groups"][0].update(fused=own["fused"], capturable=own["capturable"])
     for name in MODULES:
         getattr(trainer.gan, name).load_state_dict(state[name])
     trainer.gan.average.module.load_state_dict(state["average"])
@@ -70,6 +76,7 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
     trainer.fine.fill_(trainer.summed)
     trainer.unscheduled = state["unscheduled"]
+    trainer.snapshots = trainer.options.snapshots or state.get("snapshots", trainer.snapshots)
     if state["device"] == trainer.device.type and len(state["random_states"]) == trainer.world.size:
         trainer.gan.random.set_state(state["random"])
         _set_random_states(trainer.device, state["random_states"][trainer.world.rank])

@@ -25,7 +25,8 @@ from gan_demo.weights import Weights, halve, load_weights, save_weights
 
 FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
-MAX_IMAGE_SIZE = 512
+IMAGE_SIZES = 4, 512  # the least and the most
+MAX_SNAPSHOTS = 1000
 MAX_NAME = 255  # characters: what a folder's name may have
 KINDS = {int: "whole number", float: "finite number", str: "text", bool: "true or false"}  # in words
 LARGEST = 1e300  # sums and means of such numbers are finite too
@@ -160,10 +161,10 @@ def read_config(data: Any, where: str) -> Config:
 
 def _check_ranges(config: Config, where: str) -> None:
     """Refuse sizes that no honest run has, before anything is allocated for them."""
-    hyper = config.hyperparameters
+    hyper, (smallest, largest) = config.hyperparameters, IMAGE_SIZES
     shape, widths = config.image_shape, (*hyper["generator_widths"], *hyper["discriminator_widths"])
     for key, good in {
-        "image_shape": len(shape) == 3 and 4 <= shape[0] == shape[1] <= MAX_IMAGE_SIZE and shape[2] in (1, 3),
+        "image_shape": len(shape) == 3 and smallest <= shape[0] == shape[1] <= largest and shape[2] in (1, 3),
         "latent_size": 1 <= config.latent_size <= 4096,
         "generator_widths": 1 <= len(widths) <= 32 and all(1 <= width <= 8192 for width in widths),
         "name": len(config.name) <= MAX_NAME,
@@ -239,6 +240,7 @@ class Run:
         path = Path(path)
         if (path / "config.json").exists():
             raise GanDemoError(f"{path} holds a run already: go on with --resume, or choose another folder with --out")
+        read_config(json.loads(_json(dataclasses.asdict(config))), f"{path} would not open again")
         run = cls.__new__(cls)
         run.path, run.label, run.snapshots = path, str(path), []
         try:
@@ -381,13 +383,14 @@ class Run:
     def rewind(self, step: int, without: int | None = None) -> None:
         """Forget what was written after `step`, which a resumed run writes again, and the snapshot `without`."""
         rows = [row for row in self.read_history() if row["step"] <= step]
-        (self.path / "history.csv").unlink(missing_ok=True)
         if rows:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows({k: f"{v:.6g}" if k != "step" else int(v) for k, v in row.items()} for row in rows)
             write_file(self.path / "history.csv", text.getvalue())
+        else:
+            (self.path / "history.csv").unlink(missing_ok=True)
         kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step and snapshot.step != without]
         dropped = [snapshot for snapshot in self.snapshots if snapshot not in kept]
         if dropped:

@@ -30,6 +30,7 @@ LOGS = 1000  # rows of history.csv over the whole length, at the least every 100
 SIDES = {"D": ("d_", "r1", "r2"), "G": ("g",)}  # how the names of each network's loss terms start
 CPU = torch.device("cpu")
 LARGE = 10_000_000  # bytes of a discriminator's file from which on it is stored in 8 bit
+SNAPSHOTS = 32
 SAVE_SECONDS = 60  # at most this much work is lost by a kill
 
 
@@ -39,7 +40,7 @@ class Options:
 
     out: Path
     length: int  # steps of the generator
-    snapshots: int = 32
+    snapshots: int | None = None  # SNAPSHOTS, or when resuming as many as were planned before
     seed: int = 0
     device: torch.device = CPU
     precision: str = "fp32"  # or "bf16"
@@ -86,6 +87,7 @@ class Trainer:
         self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
         self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
         self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
+        self.snapshots = options.snapshots or SNAPSHOTS
         self.sums: Terms = {}  # of the steps since the last log line, on the device
         self.summed = 0
         self.fine = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
@@ -93,7 +95,7 @@ class Trainer:
         self.run = self._open_folder()
         self.gan.steer(self.recipe)
         self.last_snapshot = self.run.steps[-1] if self.run.steps else None  # every process keeps count
-        self.schedule = set(schedule(options.length, options.snapshots))
+        self.schedule = set(schedule(options.length, self.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
 
     # ---------------------------------------------------------------- making
@@ -109,6 +111,7 @@ class Trainer:
         options, recipe = self.options, self.recipe
         if options.resume:
             run = Run(options.out)
+            self._check_images(run.config)
             resume.read(self, run)
             return run
         config = Config(
@@ -134,6 +137,15 @@ class Trainer:
                 run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
         self.world.gather(None)  # the others wait until it is there
         return Run(options.out) if not self.world.first else run
+
+    def _check_images(self, config: Config) -> None:
+        """Raise GanDemoError where these are not the images that the run was trained on."""
+        images, classes = self.images, self.classes or None
+        if (images.name, len(images.pixels), classes) != (config.dataset, config.dataset_images, config.classes):
+            raise GanDemoError(
+                f"{self.options.out} was trained on {config.dataset_images:,} images of {config.dataset}, and these "
+                f"are {len(images.pixels):,} of {images.name} or of other classes: give the same --data as before"
+            )
 
     def _some_real(self) -> np.ndarray:
         """Sixteen real images, one of each class in turn where there are classes: (16, H, W, C)."""
@@ -215,10 +227,13 @@ class Trainer:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _bar(self) -> tqdm:
+    def _title(self) -> str:
         way = f", {self.gan.way}" if self.device.type == "cuda" else ""
+        return f"{self.recipe.name}, {self.options.precision}{way}"
+
+    def _bar(self) -> tqdm:
         return tqdm(
-            desc=f"{self.recipe.name}, {self.options.precision}{way}",
+            desc=self._title(),
             total=self.options.length,
             initial=self.step,
             unit="step",
@@ -250,6 +265,7 @@ class Trainer:
             steered = self.control.now.columns() if self.control.now else {}
             self.run.append_history({"step": self.step, **means, "images_per_second": speed, **steered})
         losses = {side: sum(v for name, v in means.items() if name.startswith(of)) for side, of in SIDES.items()}
+        bar.set_description(self._title(), refresh=False)
         bar.set_postfix({**losses, "img/s": f"{speed:,.0f}"}, refresh=False)
         if self.world.size == 1:
             self._obey()
@@ -276,7 +292,7 @@ class Trainer:
             bad = self.step - self.summed + fine + 1
             raise GanDemoError(
                 f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
-                f"before (last snapshot: step {self.run.steps[-1]}); try --precision fp32 or another --seed"
+                f"before (last snapshot: step {self.last_snapshot}); try --precision fp32 or another --seed"
             )
 
     # ---------------------------------------------------------------- saving

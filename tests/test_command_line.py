@@ -33,6 +33,9 @@ def test_the_list_shows_every_recipe_with_its_facts():
         (["dcgan-mnist", "--steps", "-3"], ["--steps", "whole number from 1"]),
         (["dcgan-mnist", "--steps", "many"], ["--steps"]),
         (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
+        (["dcgan-mnist", "--image-size", "3"], ["--image-size", "from 4 to 512"]),
+        (["dcgan-mnist", "--batch-size", "1"], ["--batch-size", "from 2 to"]),
+        (["dcgan-mnist", "--snapshots", "1099511627775"], ["--snapshots", "from 1 to 1,000"]),
         (["dcgan-mnist", "--seed", "-1"], ["--seed"]),
         (["dcgan-mnist", "--device", "tpu"], ["--device", "cuda"]),
         (["dcgan-mnist", "--steps", "1", "--epochs", "1"], ["--epochs", "--steps"]),
@@ -63,6 +66,8 @@ def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
     assert again.returncode == 2 and "holds a run already: go on with --resume" in again.stderr
     other = train(*arguments[:-1], "16", "--resume")
     assert other.returncode == 2 and "batch_size 8: --resume keeps it" in other.stderr
+    shorter = train(*arguments, "--resume", "--steps", "1")
+    assert shorter.returncode == 2 and "is at step 2 already: give --steps 2 or more" in shorter.stderr
     longer = train(*arguments, "--resume", "--steps", "4")
     assert longer.returncode == 0 and "4 of 4 steps" in longer.stdout
 

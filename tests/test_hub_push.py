@@ -271,7 +271,7 @@ def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double)
     pusher(run)  # with nothing new
     wait_until(lambda: not pusher._news.is_set())
     pusher.close()
-    assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 32", "step 74"]
+    assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 74", "step 129"]
     assert double.asked("/commit/") == double.asked("preupload") == 3
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,13 @@ def test_damaged_files_are_named(folder):
         Run(folder)
     with pytest.raises(GanDemoError, match="is no run folder"):
         Run(folder / "snapshots")
+
+
+def test_no_folder_is_made_that_would_not_open_again(folder, tmp_path):
+    config = replace(Run(folder).config, classes=[str(index) for index in range(1001)])
+    with pytest.raises(GanDemoError, match="the key 'classes' is out of range"):
+        Run.create(tmp_path / "new", config)
+    assert not (tmp_path / "new").exists()
 
 
 def test_weights_with_nan_or_a_false_header_are_refused():

@@ -107,6 +107,20 @@ def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, m
     assert files[0] == files[1]
 
 
+def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 8, snapshots=3)
+    others = replace(mnist, pixels=mnist.pixels[:-1], labels=mnist.labels[:-1])
+    with pytest.raises(GanDemoError, match=r"on 60,000 images of mnist, and these are 59,999 .* the same --data"):
+        fit(small(PERCEPTRON), others, tmp_path / "run", 16, resume=True)
+    with pytest.raises(GanDemoError, match=r"at step 8 already: give --steps 8 or more"):
+        fit(small(PERCEPTRON), mnist, tmp_path / "run", 5, resume=True)
+    before = Run(tmp_path / "run")
+    assert before.config.steps == before.config.length == 8
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 64, resume=True)
+    later = [step for step in training.schedule(64, 3) if step > 8]
+    assert Run(tmp_path / "run").steps == [*before.steps, *later]
+
+
 def command(out: Path, *more: str) -> list[str]:
     size = ("--steps", "200", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
     arguments = ("dcgan-mnist", "--data", str(DATA), "--out", str(out), *size, "--no-evaluate", *more)
@@ -130,7 +144,7 @@ def wait_for(condition, seconds: float = 120) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "4"))])
+@pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "3"))])
 def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, tmp_path):
     """kill -9 with no warning; after each kill the folder opens, and --resume goes on from the last save."""
     subprocess.run(command(tmp_path / "unbroken"), env=environment(), check=True, capture_output=True)
