@@ -1,7 +1,6 @@
 """Open trained GANs in the browser: `python app.py [--runs SOURCE ...]`."""
 
 import argparse
-import ipaddress
 import os
 import signal
 import sys
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
-from gan_demo.live import Live
+from gan_demo.live import Live, is_loopback
 from gan_demo.ui.library import Library
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -45,9 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", default="data", metavar="PATH", help="data folder of such a training (%(default)s)")
     parser.add_argument("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
+    alone = is_loopback(options.host) and not (on_a_space or options.share)
+    private = alone and options.allow_training is None  # who allows it expressly may have a proxy before this page
     if options.allow_training is None:
-        options.allow_training = is_loopback(options.host) and not (on_a_space or options.share)
-    private = is_loopback(options.host) and not options.share
+        options.allow_training = alone
     live = Live(options.out, options.data, private=private) if options.allow_training else None
     if live:
         end_with(live)
@@ -78,14 +78,6 @@ def end_with(live: Live) -> None:
         os.kill(os.getpid(), number)
 
     signal.signal(signal.SIGTERM, end)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def default_sources() -> list[str]:

@@ -4,6 +4,7 @@ There is no second loop and no second format: what trains is the very command th
 known of it comes from its run folder. It yields to whoever serves pages, and ends at a limit of time and with them.
 """
 
+import ipaddress
 import os
 import shlex
 import shutil
@@ -122,9 +123,14 @@ class Live:
                 return self._steer(replace(job.control, paused=False))
             if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
                 raise GanDemoError("there is nothing to go on with: start another training")
+            before = job.control, job.stopping, job.ended
             job.control = replace(job.control, paused=False, seconds=self.seconds() + self.limit)
             job.stopping, job.ended = False, None
-            self._launch(job, "--resume")
+            try:
+                self._launch(job, "--resume")
+            except GanDemoError:
+                job.control, job.stopping, job.ended = before
+                raise
 
     def _launch(self, job: Job, *more: str) -> None:
         try:
@@ -289,10 +295,13 @@ class Live:
 
     # ---------------------------------------------------------------- afterwards
 
-    def push_command(self) -> str:
-        """What a person types to push the run, judged and as far as it came."""
+    def push_command(self) -> str | None:
+        """What a person types to push the run, judged and as far as it came; None where its folder is gone."""
         job = self._job()
-        steps = Run(job.path).config.steps
+        try:
+            steps = Run(job.path).config.steps
+        except GanDemoError:
+            return None
         data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
         where = "" if data == "data" else f" --data {shlex.quote(data)}"
         done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.recipe}"
@@ -304,6 +313,14 @@ class Live:
         if whole.is_relative_to(Path.cwd()):
             return whole.relative_to(Path.cwd()).as_posix()
         return str(whole) if self.private else path.name
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _cores() -> int:

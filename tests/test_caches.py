@@ -1,16 +1,19 @@
 """What a host would lose if a cache had no end: the memory of a page that stays up for months."""
 
 from gan_demo.ui import library
-from gan_demo.ui.cache import ByteCache
+from gan_demo.ui.cache import ENTRY, ByteCache
 
 
 def test_a_cache_holds_no_more_bytes_than_it_may_and_knows_how_many():
-    cache = ByteCache(100)
+    limit = 3 * (ENTRY + 30)
+    cache = ByteCache(limit)
     for number in range(20):
         assert cache.get(number, lambda: b"x" * 30) == b"x" * 30
-        assert cache.size <= 100
+        assert cache.size <= limit
     assert cache.get(19, lambda: b"made anew") == b"x" * 30
-    assert cache.get("large", lambda: b"x" * 200) == b"x" * 200
+    assert cache.get(17, lambda: b"made anew") == b"x" * 30
+    assert cache.get(16, lambda: b"") == b"", "three have room, whatever is in them: a key takes room too"
+    assert cache.get("large", lambda: b"x" * limit) == b"x" * limit
     assert cache.size == 0, "what alone is too large is handed over and not kept"
 
 

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
+import numpy as np
 import pytest
 from browser import ROOT, App, toy_run
 from gradio_client import Client
@@ -19,7 +20,10 @@ from hard import NUMBERS, ODD_TEXT, VALUES, hard, one_line
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gan_demo import film
 from gan_demo.errors import GanDemoError
+from gan_demo.ui import pictures
+from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import FILES
 from gan_demo.ui.query import Query
 from gan_demo.ui.turns import TooManyError, Turns
@@ -226,6 +230,31 @@ def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_doe
     assert set(refused) == {"100 pictures are on their way to you already: ask again when some have come"}
     later = sum(moment > served for moment in painted)
     assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
+
+
+def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):
+    library, painted = Library([str(runs / "a-plain")]), []
+
+    def paint(seeds, classes):
+        painted.append(len(seeds))
+        return np.zeros((8, len(seeds), 28, 28, 1), np.uint8)
+
+    monkeypatch.setattr(library.player("a-plain"), "film", paint)
+    monkeypatch.setattr(film, "MAX_SIDE", 28 * 8)
+    FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))
+    assert painted == [library.card("a-plain")["film"]["tiles"]] and painted[0] < film.TILES
+    monkeypatch.setattr(pictures, "MAX_FILM", 8 * 28 * 28 - 1)
+    with pytest.raises(GanDemoError, match="8 snapshots of 28x28 pixels are more than a film here can hold"):
+        FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))
+
+
+@pytest.mark.parametrize("foreign", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}])
+def test_another_site_s_page_can_ask_nothing_of_this_one(app, foreign):
+    for path in (f"{FILM}/open.json?run=a/b", "/gradio_api/live/start.json"):
+        status, _, body = ask(app, path, "POST", b"{}", **{"X-Gan-Live": "new"}, **JSON, **foreign)
+        assert status == 403 and b"another site's page" in body, body
+        _, _, body = ask(app, path, "POST", b"{}", Origin=app.url, **JSON)
+        assert b"another site's page" not in body, body
 
 
 @pytest.mark.parametrize("served", ["app", "ssr_app"])

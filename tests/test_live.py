@@ -145,6 +145,13 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     until(lambda: not stage.running)
     assert stage.job.ended[0] == "failed"
     assert "was killed (SIGKILL)" in stage.job.ended[1]
+    before = stage.job.ended, stage.job.control
+    monkeypatch.setattr(live, "FREE_BYTES", 2**62)
+    with pytest.raises(GanDemoError, match="the disk has no room"):
+        stage.go_on()
+    assert (stage.job.ended, stage.job.control) == before and not stage.running
+    stage.job.path.rename(stage.job.path.with_name("elsewhere"))
+    assert stage.push_command() is None
 
 
 def control_written(stage: Live) -> int:

@@ -62,6 +62,8 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     status, answer = ask(stage, "stop.json", {}, **{"X-Gan-Live": "guessed"})
     assert (status, answer["error"][:40]) == (400, "this training is another visitor's: watc")
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"})[0] == 403  # as another site's page would send it
+    rebound = {"X-Gan-Live": "new", "Host": "evil.example"}  # as one would whose name leads to this machine
+    assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **rebound)[0] == 403
 
     page.get_by_role("button", name="k too large").click()
     run = tmp_path / "live" / "live-mlp-mnist"
@@ -78,6 +80,14 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     speaker.scrub(0)
     expect(page.locator("#film .now")).to_contain_text("Step 0")
     assert np.abs(speaker.tiles() - last).max() > 1
+
+    page.get_by_role("tab", name="Live").click()
+    page.get_by_role("button", name="Go on").click()
+    until(lambda: Run(run).steps[-1] > steps[-1])
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
+    page.get_by_role("button", name="Replay it").click()  # it has grown since it was replayed
+    expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(Run(run).steps) - 1))
 
 
 def shown(page) -> str:

@@ -56,6 +56,29 @@ def test_a_link_restores_what_was_seen_and_back_goes_back(served, visit, players
     expect(visitor.page.locator("#seed input")).to_have_value("9")
 
 
+def test_another_run_while_a_film_plays_starts_at_its_own_end(app, visit, players):
+    visitor = visit(app).open(model="a-plain", step=40)
+    visitor.page.get_by_role("button", name="Loop").click()
+    visitor.page.get_by_role("button", name="Play").click()
+    visitor.choose("model", "Conditional DCGAN on MNIST")
+    visitor.sees(players["b-classes"].film(range(16))[-1])
+    assert "step" not in visitor.page.url
+
+
+def test_a_second_run_that_fails_takes_the_first_one_not_along(app, visit, players):
+    visitor = visit(app)
+    visitor.page.route(
+        "**/b-classes/*/film.webp*", lambda route: route.fulfill(status=400, json={"error": "It is gone."})
+    )
+    visitor.open(model="a-plain", beside="b-classes")
+    visitor.sees(players["a-plain"].film(range(16))[-1])
+    expect(visitor.page.locator("#notice")).to_contain_text("It is gone.")
+    expect(visitor.page.locator("#film canvas")).to_have_count(1)
+    visitor.page.get_by_label("Another run beside this one").select_option("ACGAN on CIFAR-10")
+    visitor.sees(players["c-colour"].film(range(16))[-1], "#film .beside canvas")
+    visitor.complaints.clear()  # the browser's own word on the refused picture
+
+
 def test_play_pause_steps_loop_and_speed(served, visit, players):
     visitor = visit(served).open(model="a-plain")
     page = visitor.page

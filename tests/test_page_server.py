@@ -63,6 +63,7 @@ def test_a_grid_is_lossless(app, players):
     [
         *("film.webp?seed=-1", "film.webp?seed=1.5", "film.webp?seed=9007199254740992", "film.webp?seed=%00"),
         *("film.webp?class=10", "film.webp?class=x", "film.webp?colour=1", "film.webp?seed=" + "1" * 2000),
+        "grid.json?seed=1&seed=2",
         *("grid.png?tiles=0", "grid.png?tiles=101", "grid.png?truncation=2", "grid.png?truncation=nan"),
         *("grid.png?step=-1", "grid.json?rows=2", "walk.webp", "walk.webp?stops=1:99", "walk.webp?stops=1,"),
         *("walk.webp?stops=1,2&frames=1000000", "walk.gif?stops=1,2,3,4,5,6,7,8,9", "pad.webp?stops=1,2,3"),

@@ -36,6 +36,10 @@ def test_keys_move_the_film_and_choose(served, visit, players):
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.keyboard.press(" ")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.locator("#film .scrub").focus()  # as after a drag: a range has no use for the space bar
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    page.keyboard.press(" ")
     page.keyboard.press("r")
     expect(page).not_to_have_url(re.compile("seed=4&"))
 
@@ -80,6 +84,11 @@ def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
     expect(dialog).to_be_hidden()
     page.keyboard.press("f")
     page.wait_for_function("document.fullscreenElement?.classList.contains('film')")
+    page.keyboard.press("f")
+    page.wait_for_function("!document.fullscreenElement")
+    visitor.open(wait=TABS["generate"], tab="generate")
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement === document.documentElement")
     page.keyboard.press("f")
     page.wait_for_function("!document.fullscreenElement")
 

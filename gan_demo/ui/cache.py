@@ -4,9 +4,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
+ENTRY = 2048  # bytes that a key and its place take, about
+
 
 class ByteCache:
-    """Files by key, the least recently used dropped once they hold more than `limit` bytes together.
+    """Files by key, the least recently used dropped once they hold more than `limit` bytes together, ENTRY for each.
 
     Two threads that ask for the same key at once make it once; an error reaches both and is not kept.
     """
@@ -48,8 +50,10 @@ class ByteCache:
 
     def _keep(self, key: Hashable, made: bytes) -> None:
         with self._lock:
-            self.size += len(made) - len(self._kept.pop(key, b""))  # after an error two may have made it
+            if key in self._kept:  # after an error two may have made it
+                self.size -= len(self._kept.pop(key)) + ENTRY
+            self.size += len(made) + ENTRY
             self._kept[key] = made
             while self.size > self.limit:
                 _, dropped = self._kept.popitem(last=False)
-                self.size -= len(dropped)
+                self.size -= len(dropped) + ENTRY

@@ -20,7 +20,7 @@ from gan_demo import film as films
 from gan_demo.errors import GanDemoError
 from gan_demo.latents import MAX_SEED, check_seed
 from gan_demo.ui.library import Library
-from gan_demo.ui.pictures import MAX_TILES
+from gan_demo.ui.pictures import MAX_TILES, fitting_tiles
 from gan_demo.ui.turns import visitor
 
 MAX_WIDTH = 16_384  # pixels of a strip
@@ -102,11 +102,12 @@ def endpoints(library: Library) -> None:
 
     async def film(request: gr.Request, model: str, seed: int = 0, class_index: int | None = None) -> tuple[dict, dict]:
         """Replay the training: a WebP sprite sheet with a frame for each snapshot, each a grid of 16 seeds from `seed`
-        on, and its layout: frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width,
-        tile_height in pixels, and the steps in order. `class_index` as in /generate."""
+        on (fewer where the sheet would be too large), and its layout: frames, frame_columns, frame_width, frame_height,
+        tiles, tile_columns, tile_width, tile_height in pixels, and the steps in order. `class_index` as in
+        /generate."""
 
         def make() -> tuple[File, dict]:
-            seeds = _seeds(seed, films.TILES)
+            seeds = _seeds(seed, fitting_tiles(library, model))
             classes = None if class_index is None else [class_index] * len(seeds)
             player = library.player(model)
             sheet, layout = films.sheet(player.film(seeds, classes))

@@ -45,9 +45,9 @@ function paint(canvas, at, reel = film) {
 }
 
 /* The reels side by side on one canvas. */
-function paintAll(canvas, at) {
+function paintAll(canvas, at, { beside, ...first }) {
   const context = canvas.getContext("2d");
-  const reels = film.beside ? [[film, at], [film.beside, film.beside.at(at)]] : [[film, at]];
+  const reels = beside ? [[first, at], [beside, beside.at(at)]] : [[first, at]];
   const width = Math.round(canvas.width / reels.length);
   reels.forEach(([reel, frame], i) => {
     const part = Object.assign(document.createElement("canvas"), { width, height: canvas.height });
@@ -208,17 +208,17 @@ async function show(next) {
   const mine = ++newestShow;
   section.classList.add("loading");
   try {
-    const [sheet, second] = await Promise.all([film, film?.beside].map((old, i) => sheetOf(old, [next, next.beside][i])));
+    const [sheet, second] = await Promise.all([sheetOf(film, next), secondOf(film?.beside, next.beside)]);
     await held;
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
       stop();
       pinned = null;
     }
-    if (next.beside) pinned = null;
+    if (second) pinned = null;
     const first = film?.name !== next.name;
     if (!first && next.steps) follow(next);
-    film = { ...next, sheet, beside: next.beside && { ...next.beside, sheet: second } };
+    film = { ...next, sheet, beside: second && { ...next.beside, sheet: second } };
     offer();
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());
@@ -233,7 +233,19 @@ async function show(next) {
   }
 }
 
-const sheetOf = (old, reel) => (reel && old?.url === reel.url ? old.sheet : reel && gan.bitmap(reel.url));
+const sheetOf = async (old, reel) => (old?.url === reel.url ? old.sheet : gan.bitmap(reel.url));
+
+/* The sheet of the reel that runs along, or null: the first goes on without one that fails. */
+async function secondOf(old, reel) {
+  if (!reel) return null;
+  try {
+    return await sheetOf(old, reel);
+  } catch (error) {
+    if (error.changed) throw error; // there is a newer one to ask for
+    gan.say(error.message);
+    return null;
+  }
+}
 
 /* What may run along with this film. A pin is for one film alone. */
 function offer() {
@@ -317,8 +329,10 @@ press(".video", async () => {
   stop();
   part(".video").disabled = true;
   try {
-    const { frame_width: width, frame_height: height, frames } = film.layout;
-    await gan.record(paintAll, { ...film, width: film.beside ? 2 * width : width, height, frames });
+    const reel = film; // whatever comes on the stage meanwhile
+    const { frame_width: width, frame_height: height, frames } = reel.layout;
+    const paintOne = (canvas, at) => paintAll(canvas, at, reel);
+    await gan.record(paintOne, { ...reel, width: reel.beside ? 2 * width : width, height, frames });
   } catch (error) {
     gan.say(error.message);
   }

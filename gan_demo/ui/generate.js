@@ -35,8 +35,8 @@ const load = gan.newest(async () => {
       gan.bitmap(gan.url(card, "grid.png", asked)),
       gan.answer(gan.url(card, "grid.json", asked)).then((response) => response.json()),
     ]);
-    shown = { card, facts, picture };
-    drawControls(card, state);
+    shown = { card, facts, picture, rows: state.rows && card.classes !== null };
+    if (gan.state.model === card.key) drawControls(card, gan.state); // as it is by now: a hand may have gone on
     drawGrid();
     section.dataset.shown = JSON.stringify(asked);
   } finally {
@@ -91,7 +91,7 @@ function edge(text, kind) {
 
 function drawGrid() {
   const { facts, card } = shown;
-  const byClass = gan.state.rows && card.classes !== null;
+  const byClass = shown.rows;
   const grid = part(".grid");
   const kept = [...grid.querySelectorAll(".tile")].slice(0, facts.seeds.length);
   const tiles = facts.seeds.map((_, index) => kept[index] ?? makeTile());
@@ -99,6 +99,7 @@ function drawGrid() {
   grid.classList.toggle("by-class", byClass);
   grid.style.setProperty("--columns", facts.columns);
   grid.style.setProperty("--rows", Math.ceil(facts.seeds.length / facts.columns));
+  const focused = document.activeElement;
   if (byClass) {
     const heads = [edge("", "seed"), ...facts.seeds.slice(0, facts.columns).map((seed) => edge(seed, "seed"))];
     const rows = tiles.flatMap((tile, index) =>
@@ -108,6 +109,7 @@ function drawGrid() {
   } else if (grid.children.length !== tiles.length || grid.querySelector(".edge")) {
     grid.replaceChildren(...tiles);
   }
+  if (tiles.includes(focused)) focused.focus();
   mark();
 }
 
@@ -149,6 +151,7 @@ async function drawClasses(card, state) {
     return chip;
   });
   const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "mixed" });
+  all.dataset.index = -1;
   const focused = document.activeElement?.closest(".chip")?.dataset.index;
   part(".classes").style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "118px" : "76px");
   part(".classes").replaceChildren(all, ...chips);
@@ -158,8 +161,7 @@ async function drawClasses(card, state) {
 
 function markClasses() {
   for (const chip of part(".classes").children) {
-    const index = chip.dataset.index === undefined ? null : Number(chip.dataset.index);
-    chip.setAttribute("aria-pressed", index === gan.state.class);
+    chip.setAttribute("aria-pressed", Number(chip.dataset.index) === (gan.state.class ?? -1));
   }
 }
 
@@ -187,7 +189,7 @@ part(".grid").addEventListener("click", (event) => {
 
 part(".classes").addEventListener("click", (event) => {
   const chip = event.target.closest(".chip");
-  if (chip) gan.set({ class: chip.dataset.index === undefined ? null : Number(chip.dataset.index) });
+  if (chip) gan.set({ class: Number(chip.dataset.index) === -1 ? null : Number(chip.dataset.index) });
 });
 
 function save(canvas, name) {

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -17,6 +18,7 @@ MAX_WASTE = 2**24  # bytes of a larger one that are read before it is refused: a
 QUESTIONS = tuple(
     f"/gradio_api/{name}" for name in ("queue/join", "call/", "run/", "api/", "cancel", "reset", "film/", "live/")
 )
+OWN = ("/gradio_api/film/", "/gradio_api/live/")  # what only the page itself sends to
 FILES = ("/gradio_api/file=", "/gradio_api/file/")
 UNUSED = ("/gradio_api/proxy=", "/gradio_api/deep_link")
 
@@ -74,7 +76,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        if sentence := refusal(scope["method"], scope["path"]):
+        if sentence := refusal(scope["method"], scope["path"], Headers(scope=scope)):
             await waste({"more_body": True}, receive)
             return await JSONResponse({"error": sentence}, 403)(scope, receive, dressed)
         said = Headers(scope=scope).get("content-length", "0")
@@ -84,15 +86,26 @@ class Guard:
         await self.app(scope, bounded, dressed)
 
 
-def refusal(method: str, path: str) -> str | None:
+def refusal(method: str, path: str, headers: Headers) -> str | None:
     """Why this server does not even look at a request; None where it does."""
     if method not in ("GET", "HEAD", "OPTIONS") and not path.startswith(QUESTIONS):
         return "nothing can be uploaded by this way: the endpoints take names and numbers, give those"
+    if method == "POST" and path.startswith(OWN) and is_foreign(headers):
+        return "another site's page can ask nothing of this one: use the page itself"
     if path.startswith(FILES) and "://" in path:
         return "nothing is fetched from elsewhere here: ask that address yourself"
     if path.startswith(UNUSED):
         return "this page has no use for that: reload it, or ask one of its endpoints"
     return None
+
+
+def is_foreign(headers: Headers) -> bool:
+    """Whether a page of another site sent this. Gradio answers any origin; older browsers, and plain HTTP between two
+    machines, say no more than the origin."""
+    if (site := headers.get("sec-fetch-site")) is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc not in (headers.get("host"), headers.get("x-forwarded-host"))
 
 
 async def waste(message: Message, receive: Receive) -> None:

@@ -104,6 +104,7 @@ Object.assign(gan, (() => {
     const form = event.target.closest("dialog.open form");
     if (!form || event.submitter?.formMethod === "dialog") return;
     event.preventDefault();
+    const dialog = form.closest("dialog");
     const said = form.querySelector(".said");
     const button = form.querySelector("button");
     button.disabled = true;
@@ -111,11 +112,14 @@ Object.assign(gan, (() => {
     try {
       const key = await open(form.elements.repository.value.trim());
       said.textContent = "";
-      form.closest("dialog").close();
-      gan.hush();
-      gan.set({ model: key });
+      if (dialog.open) {
+        dialog.close();
+        gan.hush();
+        gan.set({ model: key });
+      } else gan.refresh(["runs"]); // who closed it has gone on: it is in the list
     } catch (error) {
       said.textContent = error.message;
+      if (!dialog.open) gan.say(error.message);
     }
     button.disabled = false;
   });

@@ -67,7 +67,9 @@ const follow = gan.newest(async () => {
   drawControls();
   if (status.key === null) return drawStage();
   if (!gan.run(status.key)) await gan.list();
-  card = (await gan.freshCard(status.key)).card;
+  const fresh = await gan.freshCard(status.key);
+  card = fresh.card;
+  if (fresh.isNew && [gan.state.model, gan.state.beside].includes(status.key)) gan.refresh(["card"]); // Replay shows it too
   drawStage();
   const { seed } = gan.state;
   const step = card.snapshots.at(-1).step;
@@ -144,7 +146,8 @@ const latest = (name, count = 1) => {
 const percent = (value) => `${Math.round(100 * value)} %`;
 
 function drawStage() {
-  part(".said").textContent = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
+  const sentence = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
+  if (part(".said").textContent !== sentence) part(".said").textContent = sentence; // else it would be read out again
   const ended = ["done", "stopped", "failed"].includes(status.phase);
   part(".after").hidden = status.key === null;
   part(".push").hidden = !status.push;

@@ -15,6 +15,7 @@ from gan_demo.ui.query import Query
 
 MAX_TILES = 100
 MAX_FRAMES = 120
+MAX_FILM = 2**27  # bytes of one tile's pixels at all steps
 MAX_PAD = 16
 FIELD_SIDE, FIELD_POINTS = 32, 256
 GIF_SIDE = 320  # pixels, about
@@ -27,7 +28,23 @@ def film_webp(library: Library, key: str, query: Query) -> bytes:
     query.done()
     if chosen is None and (ready := library.ready_film(key, seeds[0])):
         return ready
+    seeds = seeds[: fitting_tiles(library, key)]
     return film.sheet(library.player(key).film(seeds, None if chosen is None else [chosen] * len(seeds)))[0]
+
+
+def fitting_tiles(library: Library, key: str) -> int:
+    """How many tiles of a run's film are on its sheet: no others are worth painting.
+
+    GanDemoError where one is too much.
+    """
+    run = library.run(key)
+    height, width, channels = run.config.image_shape
+    if len(run.steps) * height * width * channels > MAX_FILM:
+        raise GanDemoError(
+            f"{len(run.steps):,} snapshots of {width}x{height} pixels are more than a film here can hold: "
+            "ask for single steps"
+        )
+    return film.layout(len(run.steps), film.TILES, height, width)["tiles"]
 
 
 class Grid(NamedTuple):

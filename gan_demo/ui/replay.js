@@ -126,7 +126,8 @@ gan.film("replay").then((film) => {
     const key = gan.run(beside)?.key;
     if (beside !== null && !key && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
     if (!key || key === card.key) return null;
-    const other = await gan.card(key);
+    const other = await gan.card(key).catch((error) => void gan.say(error.message)); // the first goes on without it
+    if (!other) return null;
     const same = JSON.stringify(other.classes) === JSON.stringify(card.classes);
     return {
       key,
@@ -165,6 +166,7 @@ gan.film("replay").then((film) => {
       ticks: (wanted) => ticks(card, wanted),
       best: card.quality?.best === null || !card.quality ? null : frameOf(card, card.quality.best),
       rested(index) {
+        if (gan.state.model !== card.key) return; // another run's step is none of its own
         gan.set({ step: index === card.snapshots.length - 1 ? null : card.snapshots[index].step });
       },
     });

@@ -79,7 +79,9 @@ def routes(library: Library) -> list[Route]:
             return _refusal(404, f"{file[:40]!r} is no file here: choose one of {', '.join(FILES)}")
         if len(request.url.query) > MAX_QUERY:
             return _refusal(400, f"the address is too long: at most {MAX_QUERY} characters after the question mark")
-        what = (file, *sorted(request.query_params.multi_items()))
+        if len(request.query_params.multi_items()) != len(request.query_params):
+            return _refusal(400, "a name stands twice in the address: give each once")
+        what = (file, *sorted(request.query_params.items()))
 
         def paint() -> bytes:
             return library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from gan_demo import recipes
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
-from gan_demo.live import LENGTHS, Live, Wish
+from gan_demo.live import LENGTHS, Live, Wish, is_loopback
 from gan_demo.ui.library import Library
 from gan_demo.ui.uploads import Uploads
 
@@ -153,6 +153,8 @@ def routes(stage: Stage) -> list[Route]:
         token = request.headers.get(HEADER)
         if token is None:
             return _refusal(403, f"a request without the header {HEADER} starts nothing here: use the page")
+        if stage.live.private and not is_loopback(request.url.hostname or ""):
+            return _refusal(403, "only who sits at this machine trains here: open the page at http://127.0.0.1")
         name = request.path_params["act"]
         try:
             if name == "pictures":

@@ -19,7 +19,11 @@
     },
     random: () => gan.randomSeed(),
     play: () => gan.inFront()?.toggle(),
-    full: () => gan.inFront()?.fullScreen(),
+    full() {
+      if (gan.inFront()) gan.inFront().fullScreen();
+      else if (document.fullscreenElement) document.exitFullscreen();
+      else document.documentElement.requestFullscreen();
+    },
     back: () => gan.inFront()?.step(-1),
     forth: () => gan.inFront()?.step(1),
     first: () => gan.inFront()?.step(-Infinity),
@@ -45,7 +49,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
-    if (event.key === " " && event.target.closest("button, input, a")) return; // the focused control's own key
+    if (event.key === " " && event.target.closest('button, a, input:not([type="range"])')) return; // the control's own key
     if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="tab"], [role="application"]')) return;
     if (/^[0-9]$/.test(event.key)) return chooseClass(Number(event.key));
     if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();

@@ -68,8 +68,12 @@ function drawControls(state, card) {
   const list = part(".stops");
   const at = [...list.querySelectorAll("input, select, button")].indexOf(document.activeElement);
   const removable = !state.pad && chain.length > 2;
-  list.replaceChildren(...chain.map((one, i) => stopItem(i, one, card.classes, removable && i > 0)));
-  if (at !== -1) list.querySelectorAll("input, select, button")[at]?.focus();
+  const drawn = JSON.stringify([chain, card.classes, removable]);
+  if (list.dataset.drawn !== drawn) {
+    list.replaceChildren(...chain.map((one, i) => stopItem(i, one, card.classes, removable && i > 0)));
+    if (at !== -1) list.querySelectorAll("input, select, button")[at]?.focus();
+    list.dataset.drawn = drawn; // a run that grows under a half-typed seed changes nothing of it
+  }
   part(".straight").checked = state.straight;
   part(".closed").checked = state.closed;
   part(".as-pad").checked = state.pad;

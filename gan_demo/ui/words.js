@@ -30,9 +30,11 @@ Object.assign(gan, (() => {
 
   /* How many it told. */
   function tell(place, sentences) {
-    const told = sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence }));
-    place?.replaceChildren(...told);
-    return told.length;
+    const told = [...(place?.children ?? [])].map((one) => one.textContent);
+    if (JSON.stringify(told) !== JSON.stringify(sentences)) { // else a screen reader would say it all again
+      place?.replaceChildren(...sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
+    }
+    return sentences.length;
   }
 
   function download(blob, name) {
