@@ -29,6 +29,8 @@ def show(folder: Path) -> None:
         done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
         print(f"{run.path.name}\n  {command(run)}")
         print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
+        if _snapshots(run) is None:
+            print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
         if other := changed(run):
             print(f"  the recipe has changed since: {other}")
 
@@ -40,7 +42,9 @@ def command(run: Run) -> str:
     threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split
     words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
     words += ["python", "train.py", config.recipe, "--steps", str(config.length)]
-    words += ["--snapshots", str(_snapshots(run)), "--seed", str(config.seed)]
+    if (count := _snapshots(run)) is not None:
+        words += ["--snapshots", str(count)]
+    words += ["--seed", str(config.seed)]
     words += ["--device", config.device.split(",")[0] if config.device.startswith(("cpu", "mps")) else "cuda"]
     words += ["--precision", config.precision]
     for name, flag in FLAGS.items():
@@ -65,11 +69,14 @@ def changed(run: Run) -> str:
     )
 
 
-def _snapshots(run: Run) -> int:
-    """The --snapshots that plans the steps the run has; a stop adds one of its own, and some may be taken out since."""
+def _snapshots(run: Run) -> int | None:
+    """The --snapshots that plans the steps the run has; a stop adds one of its own, and some may be taken out since.
+
+    None where no plan has them all: the run was made longer, or its snapshots chosen by hand.
+    """
     config, steps = run.config, set(run.steps)
     planned = steps if config.steps == config.length else steps - {config.steps}
     plans = {count: set(schedule(config.length, count)) for count in range(2, SNAPSHOTS)}
     exact = (n for n, plan in plans.items() if {one for one in plan if one <= config.steps} in (planned, steps))
     holding = (n for n, plan in plans.items() if planned <= plan)
-    return next(exact, next(holding, len(run.steps)))
+    return next(exact, next(holding, None))
