@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from gan_demo import recipes
+from gan_demo.config import IMAGE_SIZES
 from gan_demo.errors import GanDemoError
-from gan_demo.run import IMAGE_SIZES, MAX_SNAPSHOTS
+from gan_demo.run import MAX_SNAPSHOTS
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,10 +17,11 @@ from torch import nn
 from tqdm import tqdm, trange
 
 from gan_demo import data as datasets
+from gan_demo.config import FORMAT
 from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import RECIPES
-from gan_demo.run import FORMAT, Run, write_file
+from gan_demo.run import Run, write_file
 from gan_demo.weights import dequantize, load_weights, quantize, save_weights
 
 JUDGES = Path(__file__).parent / "judges"

@@ -15,10 +15,11 @@ import torch
 from gan_demo import film as films
 from gan_demo import hub
 from gan_demo import latents as lat
+from gan_demo.config import Config
 from gan_demo.errors import GanDemoError
 from gan_demo.inference import Replica, arranged
 from gan_demo.networks import build_discriminator, build_generator, cost
-from gan_demo.run import Config, Run
+from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
 # Every forward pass has this many rows, short ones padded: kernels then round alike for a picture alone and in a batch.

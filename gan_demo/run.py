@@ -17,55 +17,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
+from gan_demo.config import FORMAT, Config, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import HYPERPARAMETERS, LATER, RECIPES, Recipe
 from gan_demo.weights import Weights, halve, load_weights, save_weights
 
-FORMAT = 1
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
-IMAGE_SIZES = 4, 512  # the least and the most
 MAX_SNAPSHOTS = 1000
-MAX_NAME = 255  # characters: what a folder's name may have
-KINDS = {int: "whole number", float: "finite number", str: "text", bool: "true or false"}  # in words
-LARGEST = 1e300  # sums and means of such numbers are finite too
-
-
-@dataclass(frozen=True)
-class Config:
-    """config.json: what was trained, how, and how far it is."""
-
-    name: str
-    recipe: str
-    dataset: str
-    dataset_images: int
-    classes: list[str] | None  # in order; None for an unconditional run
-    image_shape: list[int]  # H, W, C
-    latent_size: int
-    hyperparameters: dict[str, Any]
-    seed: int
-    length: int  # steps planned
-    steps: int  # steps done
-    seconds: float  # wall time spent training, resumed sessions added up
-    device: str
-    precision: str
-    versions: dict[str, str]
-    format: int = FORMAT
-
-    def as_recipe(self) -> Recipe:
-        """The recipe as it ran, a person's own settings included."""
-        known = RECIPES.get(self.recipe)
-        return Recipe(
-            name=self.recipe,
-            title=known.title if known else self.recipe,
-            dataset=self.dataset,
-            image_size=self.image_shape[0],
-            channels=self.image_shape[2],
-            latent_size=self.latent_size,
-            facts=known.facts if known else (),
-            **self.hyperparameters,
-        )
 
 
 @dataclass(frozen=True)
@@ -79,105 +38,6 @@ class Snapshot:
     file: str
     bytes: int
     sha256: str
-
-
-# ---------------------------------------------------------------- reading JSON strictly
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a finite number that every program can hold, as integers of JSON need not be."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if kind is Any:
-        return True
-    if kind is float:
-        return is_number(value)
-    if kind is int:
-        return isinstance(value, int) and is_number(value)
-    if kind is str:  # half a surrogate pair can be read from JSON, but not be sent to anyone
-        return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
-    if kind in (bool, type(None)):
-        return isinstance(value, kind)
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
-    if origin is tuple:
-        inner = (inner[0],) * len(value) if isinstance(value, list) and inner[-1] is ... else inner
-        return isinstance(value, list) and len(value) == len(inner) and all(map(_fits, value, inner))
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
-    return any(_fits(value, option) for option in inner)  # a union
-
-
-def _read(kind: type, data: Any, where: str, keys: Iterable[str] | None = None) -> dict[str, Any]:
-    """The values of `data` for the fields of dataclass `kind`, or GanDemoError naming the key that will not do."""
-    hints = get_type_hints(kind)
-    wanted = tuple(keys or hints)
-    if not isinstance(data, dict):
-        raise GanDemoError(f"{where} holds no JSON object: it is damaged, fetch or train the run again")
-    if unknown := sorted(set(data) - set(wanted)):
-        raise GanDemoError(
-            f"{where} has an unknown key {unknown[0][:60]!r}: update this version, which reads {', '.join(wanted)}"
-        )
-    for key in wanted:
-        if key not in data:
-            raise GanDemoError(f"{where} lacks the key {key!r}: it is damaged, fetch or train the run again")
-        if not _fits(data[key], hints[key]):
-            kind = KINDS.get(hints[key], hints[key])
-            raise GanDemoError(
-                f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, no {kind}: fetch or train the run again"
-            )
-    return {key: tuple(data[key]) if get_origin(hints[key]) is tuple else data[key] for key in wanted}
-
-
-def _load_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise GanDemoError(
-            f"{path.parent} is no run folder ({path.name} is missing): give a folder that train.py wrote"
-        ) from None
-    except OSError as error:
-        raise GanDemoError(f"{path} cannot be read ({error.strerror}): give a folder that train.py wrote") from None
-    except (ValueError, RecursionError):
-        raise GanDemoError(f"{path} is damaged (no valid JSON): fetch or train the run again") from None
-
-
-def read_config(data: Any, where: str) -> Config:
-    """Build a Config from parsed JSON; GanDemoError names the key that cannot be read back."""
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise GanDemoError(
-            f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it"
-        )
-    config = Config(**_read(Config, data, where))
-    keys = [name for name in HYPERPARAMETERS if name not in LATER or name in config.hyperparameters]
-    hyper = _read(Recipe, config.hyperparameters, f"{where}, hyperparameters", keys)
-    config = dataclasses.replace(config, hyperparameters=hyper)
-    _check_ranges(config, where)
-    return config
-
-
-def _check_ranges(config: Config, where: str) -> None:
-    """Refuse sizes that no honest run has, before anything is allocated for them."""
-    hyper, (smallest, largest) = config.hyperparameters, IMAGE_SIZES
-    shape, widths = config.image_shape, (*hyper["generator_widths"], *hyper["discriminator_widths"])
-    for key, good in {
-        "image_shape": len(shape) == 3 and smallest <= shape[0] == shape[1] <= largest and shape[2] in (1, 3),
-        "latent_size": 1 <= config.latent_size <= 4096,
-        "generator_widths": 1 <= len(widths) <= 32 and all(1 <= width <= 8192 for width in widths),
-        "name": len(config.name) <= MAX_NAME,
-        "recipe": len(config.recipe) <= MAX_NAME,
-        "classes": config.classes is None
-        or (1 <= len(config.classes) <= 1000 and all(len(name) <= MAX_NAME for name in config.classes)),
-        "conditional": hyper["conditional"] == (config.classes is not None),
-        "batch_size": 1 <= hyper["batch_size"] <= 2**20,
-        "seed": 0 <= config.seed < 2**63,
-        "length": 0 <= config.steps <= config.length,
-    }.items():
-        if not good:
-            raise GanDemoError(f"{where}: the key {key!r} is out of range: fetch or train the run again")
 
 
 # ---------------------------------------------------------------- files
@@ -231,7 +91,7 @@ class Run:
     def __init__(self, path: str | Path):
         """Open the folder; GanDemoError where it is none, is damaged, or is of a newer format."""
         self.path, self.label = Path(path), str(path)
-        self.config = read_config(_load_json(self.path / "config.json"), str(self.path / "config.json"))
+        self.config = read_config(load_json(self.path / "config.json"), str(self.path / "config.json"))
         self.snapshots = self._read_index()
 
     @classmethod
@@ -266,11 +126,11 @@ class Run:
         path = self.path / "snapshots" / "index.json"
         if not path.exists():
             return []
-        data = _load_json(path)
+        data = load_json(path)
         entries = data.get("snapshots") if isinstance(data, dict) else None
         if not isinstance(entries, list):
             raise GanDemoError(f"{path} lists no snapshots: fetch or train the run again")
-        found = [Snapshot(**_read(Snapshot, entry, str(path))) for entry in entries]
+        found = [Snapshot(**read_fields(Snapshot, entry, str(path))) for entry in entries]
         for snapshot in found:
             match = SNAPSHOT_NAME.fullmatch(snapshot.file)
             if not match or int(match[1]) != snapshot.step:
@@ -403,7 +263,7 @@ class Run:
     def read_json(self, name: str) -> Any:
         """A JSON file of the folder, such as metrics.json; None where there is none or it is damaged."""
         try:
-            return _load_json(self.path / name)
+            return load_json(self.path / name)
         except GanDemoError:
             return None
 

@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from gan_demo import control, film, latents, resume
+from gan_demo.config import Config
 from gan_demo.data import Images
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
@@ -23,7 +24,7 @@ from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
 from gan_demo.recipes import Recipe
-from gan_demo.run import Config, Run, kept
+from gan_demo.run import Run, kept
 from gan_demo.weights import Weights, quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps

@@ -21,10 +21,11 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from gan_demo import open_run, recipes
 from gan_demo.benchmark.distance import far
+from gan_demo.config import Config
 from gan_demo.networks import build, output_axes
 from gan_demo.player import Player
 from gan_demo.recipes import HYPERPARAMETERS
-from gan_demo.run import Config, Run
+from gan_demo.run import Run
 from gan_demo.weights import quantize
 
 ROOT = Path(__file__).parent.parent

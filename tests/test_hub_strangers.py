@@ -9,10 +9,10 @@ import pytest
 from hub_double import SHIPPED, HubDouble, pull
 
 from gan_demo import hub
+from gan_demo.config import read_config
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import build_discriminator
 from gan_demo.player import Player
-from gan_demo.run import read_config
 from gan_demo.weights import load_weights, save_weights
 
 LAST = "snapshots/step-00018750.safetensors"

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo import film, hub
+from gan_demo.config import is_number
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.run import Run, is_number
+from gan_demo.run import Run
 from gan_demo.ui.cache import ByteCache
 from gan_demo.ui.sources import Folder, Repository, Source
 from gan_demo.ui.turns import Turns
