@@ -154,7 +154,8 @@ def routes(stage: Stage) -> list[Route]:
         if token is None:
             return _refusal(403, f"a request without the header {HEADER} starts nothing here: use the page")
         if stage.live.private and not is_loopback(request.url.hostname or ""):
-            return _refusal(403, "only who sits at this machine trains here: open the page at http://127.0.0.1")
+            way = "open it at http://127.0.0.1, or start it with --allow-training"
+            return _refusal(403, f"this page trains for its own machine alone, and another name was asked: {way}")
         name = request.path_params["act"]
         try:
             if name == "pictures":
