@@ -52,6 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = Parser("train.py", description="Train a GAN and keep its history as a run folder, which app.py replays.")
     add = parser.add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="one of --list")
+    add("--with", dest="option", metavar="OPTION", help="one of the recipe's options, which --list shows")
     add("--list", action="store_true", help="show the recipes with data set, size, parameters and published length")
     add(
         "--data",

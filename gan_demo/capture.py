@@ -12,7 +12,7 @@ import torch
 if TYPE_CHECKING:
     from gan_demo.gan import GAN
     from gan_demo.losses import Batch, Terms
-    from gan_demo.recipes import Recipe
+    from gan_demo.recipe import Recipe
 
 WARM_UP = 3  # steps that run as they are: what libraries set up at a first call has no place in a graph
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import HYPERPARAMETERS, LATER, RECIPES, Recipe
+from gan_demo.recipe import HYPERPARAMETERS, LATER, Recipe
+from gan_demo.recipes import RECIPES
 
 FORMAT = 1
 IMAGE_SIZES = 4, 512  # the least and the most
@@ -41,17 +42,19 @@ class Config:
 
     def as_recipe(self) -> Recipe:
         """The recipe as it ran, a person's own settings included."""
-        known = RECIPES.get(self.recipe)
-        return Recipe(
+        ran = Recipe(
             name=self.recipe,
-            title=known.title if known else self.recipe,
+            title=self.recipe,
             dataset=self.dataset,
             image_size=self.image_shape[0],
             channels=self.image_shape[2],
             latent_size=self.latent_size,
-            facts=known.facts if known else (),
             **self.hyperparameters,
         )
+        if (known := RECIPES.get(self.recipe)) is None:
+            return ran
+        known = known.having(known.option_of(ran))
+        return dataclasses.replace(ran, title=known.title, facts=known.facts)
 
 
 # ---------------------------------------------------------------- reading JSON strictly

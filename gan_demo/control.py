@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import Range, Recipe
+from gan_demo.recipe import Range, Recipe
 
 NAME = "state/control.json"
 MAX_RATE, MAX_K = 0.1, 100

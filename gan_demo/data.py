@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from gan_demo import points
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb

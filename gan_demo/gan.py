@@ -11,7 +11,7 @@ from gan_demo.ema import MovingAverage
 from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
 from gan_demo.parallel import World
-from gan_demo.recipes import Range, Recipe
+from gan_demo.recipe import Range, Recipe
 
 
 class GAN:

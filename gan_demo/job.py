@@ -19,6 +19,7 @@ from gan_demo.networks import build
 from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
+from gan_demo.recipe import Recipe
 from gan_demo.run import Run, kept
 
 
@@ -35,11 +36,13 @@ def show_recipes() -> None:
         length = f"{recipe.epochs} epochs of batch {recipe.batch_size}"
         title = DATASETS[recipe.dataset].title
         print(f"{recipe.name:15}{recipe.title:38}{title:15}{image:10}{counts[0]:13,}{counts[1]:14,}  {length}")
+        for name, option in recipe.options.items():
+            print(f"  --with {name}: {option.why}")
 
 
-def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
+def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
     """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
-    recipe = recipes.get(options.recipe)
+    recipe = recipes.get(options.recipe).having(options.option)
     with torch.device("meta"):  # a size that its networks cannot have is told before thousands of pictures are read
         build(replace(recipe, image_size=options.image_size or recipe.image_size), 1 if recipe.conditional else 0)
     own = {
@@ -54,6 +57,10 @@ def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
     before = config.as_recipe()
     if config.recipe != recipe.name:
         raise GanDemoError(f"{options.out} holds a run of {config.recipe}: resume that recipe, or choose another --out")
+    if options.option and options.option != recipes.get(options.recipe).option_of(before):
+        raise GanDemoError(
+            f"{options.out} was not trained with {options.option}: --resume keeps what it had, leave --with out"
+        )
     for name, value in (*own.items(), ("seed", options.seed)):
         kept = config.seed if name == "seed" else getattr(before, name)
         if value not in (None, kept):
@@ -63,7 +70,7 @@ def settle(options: argparse.Namespace) -> tuple[recipes.Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
-    options.out = options.out or Path("runs") / str(options.recipe)
+    options.out = options.out or Path("runs") / "-".join(filter(None, (options.recipe, options.option)))
     settled = settle(options)
     with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
         try:
@@ -76,7 +83,7 @@ def train(options: argparse.Namespace) -> None:
             ) from None
 
 
-def _train(options: argparse.Namespace, recipe: recipes.Recipe, run_seed: int, precision: str) -> None:
+def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision: str) -> None:
     device = machine.choose_device(options.device)
     if not options.resume and (options.out / "config.json").exists():
         raise GanDemoError(
@@ -116,14 +123,14 @@ def _train(options: argparse.Namespace, recipe: recipes.Recipe, run_seed: int, p
         trainer.world.leave()
 
 
-def planned(options: argparse.Namespace, recipe: recipes.Recipe, images: int) -> int:
+def planned(options: argparse.Namespace, recipe: Recipe, images: int) -> int:
     """Steps to train in all: as asked for, else as the folder planned when resuming, else the published length."""
     if options.steps or (options.resume and not options.epochs):
         return options.steps or Run(options.out).config.length
     return training.steps_of(options.epochs or recipe.epochs, images, recipe)
 
 
-def _finished(options: argparse.Namespace, recipe: recipes.Recipe) -> dict[str, Any] | None:
+def _finished(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any] | None:
     """The metrics of a run that is trained and judged already ({} where no judging is wanted), else None."""
     run = Run(options.out)
     if run.config.steps < planned(options, recipe, run.config.dataset_images):

@@ -22,7 +22,7 @@ from gan_demo.control import Control
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.recipes import Range
+from gan_demo.recipe import Range, Recipe
 from gan_demo.run import Run
 
 PROGRAM = Path(__file__).parent.parent / "train.py"
@@ -40,11 +40,17 @@ class Wish:
     """What to train; None is the recipe's own."""
 
     recipe: str
+    option: str | None = None  # one of the recipe's
     steps: int = LENGTHS[2]
     pictures: Path | None = None  # a folder or zip of a person's own
     learning_rates: Range | None = None  # generator, discriminator
     discriminator_steps: int | None = None  # k
     seed: int = 0
+
+    @property
+    def full_name(self) -> str:
+        """Recipe and option in one word."""
+        return "-".join(filter(None, (self.recipe, self.option)))
 
 
 @dataclass
@@ -78,7 +84,7 @@ class Live:
 
     # ---------------------------------------------------------------- what can be trained
 
-    def source(self, recipe: recipes.Recipe) -> str:
+    def source(self, recipe: Recipe) -> str:
         """Where the recipe's own data would come from: "there", "download", or "missing"."""
         dataset = DATASETS[recipe.dataset]
         if recipe.dataset in SHAPES:
@@ -93,7 +99,7 @@ class Live:
 
     def start(self, wish: Wish) -> Job:
         """Start a training. GanDemoError where one is at work already, or this one cannot be."""
-        recipe = recipes.get(wish.recipe)
+        recipe = recipes.get(wish.recipe).having(wish.option)
         if wish.steps not in LENGTHS:
             raise GanDemoError(
                 f"{str(wish.steps)[:20]} steps will not do: choose one of {', '.join(map(str, LENGTHS))}"
@@ -111,7 +117,7 @@ class Live:
         with self._lock:
             if self.running:
                 raise GanDemoError("a training is at work here already: watch it, and start yours when it has ended")
-            job = Job(wish, self._free_folder(recipe.name), steered)
+            job = Job(wish, self._free_folder(wish.full_name), steered)
             self._launch(job)
             return job
 
@@ -161,11 +167,12 @@ class Live:
         """The arguments of train.py."""
         wish = job.wish
         size = ["--steps", str(wish.steps), "--snapshots", str(SNAPSHOTS), "--seed", str(wish.seed), "--no-evaluate"]
-        return [wish.recipe, "--data", str(wish.pictures or self.data), "--out", str(job.path), *size]
+        recipe = [wish.recipe, *(["--with", wish.option] if wish.option else [])]
+        return [*recipe, "--data", str(wish.pictures or self.data), "--out", str(job.path), *size]
 
-    def _free_folder(self, recipe: str) -> Path:
+    def _free_folder(self, name: str) -> Path:
         number = 1
-        while (path := self.out / f"live-{recipe}{f'-{number}' if number > 1 else ''}").exists():
+        while (path := self.out / f"live-{name}{f'-{number}' if number > 1 else ''}").exists():
             number += 1
         return path
 
@@ -304,7 +311,7 @@ class Live:
             return None
         data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
         where = "" if data == "data" else f" --data {shlex.quote(data)}"
-        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.recipe}"
+        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.full_name}"
         return f"python train.py {job.wish.recipe}{where} {done}"
 
     def _told(self, path: Path) -> str:

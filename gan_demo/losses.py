@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 import torch.nn.functional as F
 
-from gan_demo.recipes import Range, Recipe
+from gan_demo.recipe import Range, Recipe
 
 if TYPE_CHECKING:
     from gan_demo.networks import Verdict

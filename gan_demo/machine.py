@@ -1,6 +1,8 @@
 """Where to train, what it can do, and how to say so."""
 
 import os
+import platform
+import re
 from pathlib import Path
 
 import torch
@@ -38,18 +40,26 @@ def has_amx() -> bool:
 
 
 def _cpu_has(flag: str) -> bool:
+    return flag in _cpuinfo()
+
+
+def _cpuinfo() -> str:
     try:
-        return flag in Path("/proc/cpuinfo").read_text()
+        return Path("/proc/cpuinfo").read_text()
     except OSError:
-        return False
+        return ""
 
 
 def describe(device: torch.device) -> str:
-    """The device in words, such as "cpu, 2 threads"."""
+    """The device in words, such as "cpu, 2 threads, AMD EPYC"."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return device.type
     threads = torch.get_num_threads()
-    return f"cpu, {threads} thread{'s' * (threads > 1)}" if device.type == "cpu" else device.type
+    model = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
+    name = " ".join(model[1].split()) if model else platform.processor()
+    return ", ".join(filter(None, ("cpu", f"{threads} thread{'s' * (threads > 1)}", name)))
 
 
 def duration(seconds: float) -> str:

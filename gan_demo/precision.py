@@ -11,7 +11,7 @@ from gan_demo.gan import GAN
 from gan_demo.losses import Batch
 from gan_demo.machine import has_bf16
 from gan_demo.parallel import World
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 ROUNDS = 3
 CPU_BATCH = 64  # at the most: a large recipe's whole batch would take minutes

@@ -3,77 +3,10 @@
 `python -m gan_demo.recipes` prints the table of published facts against what runs (kept in gan_demo/RECIPES.md).
 """
 
-import math
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from gan_demo.errors import GanDemoError
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything that decides a training but the pictures themselves. Sizes in pixels, learning rates a step."""
-
-    name: str
-    title: str
-    dataset: str  # a name of gan_demo.data.DATASETS, or "images" for a person's own
-    image_size: int  # height and width
-    channels: int  # 1 grey, 3 RGB
-    latent_size: int
-    network: str  # a file of gan_demo/networks/
-    generator_widths: tuple[int, ...]
-    discriminator_widths: tuple[int, ...]
-    batch_size: int
-    epochs: int  # published length
-    learning_rates: Range  # generator, discriminator
-    betas: Range = (0.5, 0.999)  # Adam, both networks
-    conditional: bool = False
-    loss: str = "bce"  # a name of gan_demo.losses.LOSSES
-    real_labels: Range = (1.0, 1.0)  # what the discriminator calls real: drawn evenly from low to high for each image
-    fake_labels: Range = (0.0, 0.0)
-    generator_labels: Range = (1.0, 1.0)  # what the generator wants its images to be called
-    adversarial_weight: float = 1.0  # scale of the discriminator's real + fake loss
-    class_weight: float = 0.0  # scale of the auxiliary classifier's loss, in both networks
-    discriminator_steps: int = 1  # k: discriminator updates for each generator update
-    generator_dropout: float = 0.0
-    discriminator_dropout: float = 0.0
-    batch_norm_momentum: float = 0.1  # weight of the newest batch in the running statistics
-    gradient_penalty: float = 0.0  # gamma of the relativistic loss: weight of R1 and R2
-    augment: tuple[str, ...] = ()  # names of gan_demo.augment.WAYS, applied to all that the discriminator sees
-    annealing: tuple[int, float, float] = (0, 1.0, 1.0)  # over so many images learning rates and gamma fall to a share
-    ema: float = 0.999  # decay of the generator's moving average a step; 0 keeps the raw generator
-    facts: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)  # (what, published, what runs)
-
-    @property
-    def judges_alone(self) -> bool:
-        """Whether the discriminator says of one image alone how real it is; a relativistic one compares two."""
-        return self.loss != "relativistic"
-
-    def hyperparameters(self) -> dict[str, Any]:
-        """What config.json records of it."""
-        fields = {name: (getattr(self, name), self.__dataclass_fields__[name].default) for name in HYPERPARAMETERS}
-        return {name: value for name, (value, default) in fields.items() if name not in LATER or value != default}
-
-    def annealed(self, images: int) -> "Recipe":
-        """This recipe as it is after so many images: half a cosine in twenty stairs, flat afterwards."""
-        length, rate, penalty = self.annealing
-        if not length:
-            return self
-        fallen = (1 - math.cos(math.pi * min(20, 20 * images // length) / 20)) / 2
-        generator, discriminator = (one * (1 + (rate - 1) * fallen) for one in self.learning_rates)
-        gamma = self.gradient_penalty * (1 + (penalty - 1) * fallen)
-        return replace(self, learning_rates=(generator, discriminator), gradient_penalty=gamma)
-
-
-# What a run's config.json records under "hyperparameters"; the rest has a key of its own there.
-HYPERPARAMETERS = tuple(
-    name
-    for name in Recipe.__dataclass_fields__
-    if name not in ("name", "title", "dataset", "image_size", "channels", "latent_size", "facts")
-)
-LATER = ("gradient_penalty", "augment", "annealing")  # the first runs lack them; a run records them where it uses them
+from gan_demo.recipe import Option, Recipe, facts_table
 
 EMA_FACT = ("moving average", "none", "decay 0.999, warmed up; `--ema 0` keeps the raw generator as published")
 DCGAN_MNIST_FACTS = (
@@ -118,10 +51,31 @@ DCGAN_MNIST = Recipe(
 )
 
 
+CLASSIFIER = Option(
+    "the discriminator is not told the class but has to find it, and both networks work for that (arXiv:1610.09585)",
+    {"class_weight": 0.5},
+)
+SLIM = Option(
+    "for a talk: a quarter of the widths, a strong auxiliary classifier and large learning rates, to be recognised "
+    "within a minute",
+    {
+        "latent_size": 8,
+        "generator_widths": (64, 64, 32),
+        "discriminator_widths": (32, 64),
+        "batch_size": 64,
+        "learning_rates": (2e-3, 1e-3),
+        "adversarial_weight": 1.0,
+        "class_weight": 3.0,
+        "discriminator_dropout": 0.0,
+        "ema": 0.99,
+    },
+)
+
+
 def _conditional(name: str, title: str, dataset: str) -> Recipe:
     facts = (CONDITIONING_FACT, BALANCE_FACT, *(fact for fact in DCGAN_MNIST_FACTS if fact[0] != BALANCE_FACT[0]))
     own = replace(DCGAN_MNIST, name=name, title=title, dataset=dataset, facts=facts)
-    return replace(own, conditional=True, learning_rates=(2e-4, 2e-4))
+    return replace(own, conditional=True, learning_rates=(2e-4, 2e-4), options={"classifier": CLASSIFIER, "slim": SLIM})
 
 
 MLP_FASHION = Recipe(
@@ -156,6 +110,8 @@ MLP_FASHION = Recipe(
     ),
 )  # fmt: skip
 
+DROPOUT = Option("dropout in the discriminator, as mlp-fashion's course has it", {"discriminator_dropout": 0.3})
+
 MLP_MNIST = Recipe(
     name="mlp-mnist",
     title="MLP GAN on MNIST",
@@ -169,6 +125,7 @@ MLP_MNIST = Recipe(
     batch_size=64,
     epochs=100,
     learning_rates=(2e-4, 2e-4),
+    options={"dropout": DROPOUT},
     facts=(
         ("latent", "100", "100, normal"),
         ("generator", "100-256-512-1024-784, leaky ReLU 0.2, tanh", "the same"),
@@ -396,15 +353,12 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def facts_table(recipe: Recipe) -> str:
-    """Published fact against what runs, as a Markdown table."""
-    rows = "\n".join(f"| {what} | {published} | {here} |" for what, published, here in recipe.facts)
-    return f"| | published | what runs |\n| --- | --- | --- |\n{rows}"
-
-
 def markdown() -> str:
     """All recipes against their tutorials: the text of gan_demo/RECIPES.md."""
-    parts = [f"## {recipe.name}: {recipe.title}\n\n{facts_table(recipe)}" for recipe in RECIPES.values()]
+    parts = []
+    for recipe in RECIPES.values():
+        parts += [f"## {recipe.name}: {recipe.title}", facts_table(recipe)]
+        parts += [f"`--with {name}`: {option.why}. It sets {option.told()}." for name, option in recipe.options.items()]
     return "# The recipes: what was published, what runs\n\n" + "\n\n".join(parts) + "\n"
 
 

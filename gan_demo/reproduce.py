@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
-from gan_demo.recipes import HYPERPARAMETERS, RECIPES
+from gan_demo.recipe import HYPERPARAMETERS
+from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
 from gan_demo.training import schedule
 
@@ -41,7 +42,11 @@ def command(run: Run) -> str:
     ran = config.as_recipe()
     threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split
     words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
-    words += ["python", "train.py", config.recipe, "--steps", str(config.length)]
+    words += ["python", "train.py", config.recipe]
+    if recipe is not None and (option := recipe.option_of(ran)):
+        words += ["--with", option]
+        recipe = recipe.having(option)
+    words += ["--steps", str(config.length)]
     if (count := _snapshots(run)) is not None:
         words += ["--snapshots", str(count)]
     words += ["--seed", str(config.seed)]
@@ -61,7 +66,7 @@ def changed(run: Run) -> str:
     if recipe is None:
         return "it is gone"
     ran = run.config.as_recipe()
-    as_commanded = replace(recipe, **{name: getattr(ran, name) for name in FLAGS})
+    as_commanded = replace(recipe.having(recipe.option_of(ran)), **{name: getattr(ran, name) for name in FLAGS})
     return ", ".join(
         f"{name} was {getattr(ran, name)}"
         for name in HYPERPARAMETERS

@@ -23,7 +23,7 @@ from gan_demo.losses import Terms
 from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 from gan_demo.run import Run, kept
 from gan_demo.weights import Weights, quantize
 

@@ -24,7 +24,7 @@ from gan_demo.benchmark.distance import far
 from gan_demo.config import Config
 from gan_demo.networks import build, output_axes
 from gan_demo.player import Player
-from gan_demo.recipes import HYPERPARAMETERS
+from gan_demo.recipe import HYPERPARAMETERS
 from gan_demo.run import Run
 from gan_demo.weights import quantize
 

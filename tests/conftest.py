@@ -12,7 +12,7 @@ from filelock import FileLock
 from gan_demo import data, recipes, training
 from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 pytest_plugins = ["browser", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
 

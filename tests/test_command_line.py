@@ -20,8 +20,9 @@ def train(*arguments: str) -> subprocess.CompletedProcess:
 def test_the_list_shows_every_recipe_with_its_facts():
     done = train("--list")
     assert done.returncode == 0 and not done.stderr
-    for name in recipes.RECIPES:
+    for name, recipe in recipes.RECIPES.items():
         assert name in done.stdout
+        assert all(f"--with {option}: " in done.stdout for option in recipe.options)
     assert "1,486,352" in done.stdout and "200 epochs" in done.stdout and "CIFAR-10" in done.stdout
 
 
@@ -32,6 +33,8 @@ def test_the_list_shows_every_recipe_with_its_facts():
         ([], ["name a recipe"]),
         (["dcgan-mnist", "--steps", "-3"], ["--steps", "whole number from 1"]),
         (["dcgan-mnist", "--steps", "many"], ["--steps"]),
+        (["mlp-mnist", "--with", "luck"], ["luck", "dropout"]),
+        (["dcgan-anime", "--with", "dropout"], ["dropout", "leave it out"]),
         (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
         (["dcgan-mnist", "--image-size", "3"], ["--image-size", "from 4 to 512"]),
         (["dcgan-mnist", "--batch-size", "1"], ["--batch-size", "from 2 to"]),
@@ -68,6 +71,8 @@ def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
     assert other.returncode == 2 and "batch_size 8: --resume keeps it" in other.stderr
     shorter = train(*arguments, "--resume", "--steps", "1")
     assert shorter.returncode == 2 and "is at step 2 already: give --steps 2 or more" in shorter.stderr
+    with_more = train(*arguments, "--resume", "--with", "dropout")
+    assert with_more.returncode == 2 and "not trained with dropout: --resume keeps" in with_more.stderr
     longer = train(*arguments, "--resume", "--steps", "4")
     assert longer.returncode == 0 and "4 of 4 steps" in longer.stdout
 
@@ -91,12 +96,14 @@ def test_a_persons_own_pictures_train(tmp_path):
 
 def test_the_command_that_reproduce_names_makes_the_same_run_again(tmp_path):
     first, again = tmp_path / "runs" / "first", tmp_path / "again"
-    arguments = ["mlp-mnist", "--out", str(first), *QUICK, "--batch-size", "8", "--snapshots", "3", "--seed", "5"]
+    arguments = ["mlp-mnist", "--with", "dropout", "--out", str(first), *QUICK]
+    arguments += ["--batch-size", "8", "--snapshots", "3", "--seed", "5"]
     assert train(*arguments).returncode == 0
     said = train("--reproduce", str(tmp_path / "runs"))
     assert said.returncode == 0 and "recipe has changed" not in said.stdout, said
     name, line, where = (line.strip() for line in said.stdout.splitlines())
-    assert name == "first" and "--seed 5" in line and "--batch-size 8" in line and "cpu" in where
+    assert name == "first" and all(word in line for word in ("--with dropout", "--seed 5", "--batch-size 8"))
+    assert "on cpu, " in where
     line = line.replace("python train.py", f"{sys.executable} {ROOT / 'train.py'}")
     line += f" --out {again} --data {DATA} --no-evaluate"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)

@@ -39,7 +39,7 @@ def ask(app: App, path: str, body: dict | None = None, **headers: str) -> tuple[
 def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     speaker = visit(stage).open(wait=".live .start", tab="live")
     page = speaker.page
-    page.get_by_label("Recipe").select_option("mlp-mnist")
+    page.get_by_label("Recipe").select_option("mlp-mnist/dropout")
     page.get_by_label("Length").select_option("30000")
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector(LIVE, timeout=LONG)
@@ -66,14 +66,14 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **rebound)[0] == 403
 
     page.get_by_role("button", name="k too large").click()
-    run = tmp_path / "live" / "live-mlp-mnist"
+    run = tmp_path / "live" / "live-mlp-mnist-dropout"
     until(lambda: Run(run).read_history()[-1]["k"] == 24)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     steps = Run(run).steps
-    expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-mnist")
+    expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-mnist-dropout")
     page.get_by_role("button", name="Replay it").click()
-    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST")
+    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST (dropout)")
     expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(steps) - 1))
     assert json.loads((run / "film.json").read_text())["steps"] == steps
     last = speaker.tiles()

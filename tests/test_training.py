@@ -44,12 +44,15 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert histories[0] == histories[1]
 
 
-@pytest.mark.parametrize("name", recipes.RECIPES)
-def test_every_recipe_trains_and_leaves_a_folder_that_opens(name, mnist, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [(name, option) for name, recipe in recipes.RECIPES.items() for option in (None, *recipe.options)],
+)
+def test_every_recipe_and_option_trains_and_leaves_a_folder_that_opens(name, option, tmp_path):
     from gan_demo.data import Images
     from gan_demo.player import open_run
 
-    recipe = small(recipes.get(name), epochs=1)
+    recipe = small(recipes.get(name).having(option), epochs=1)
     pixels = np.random.default_rng(0).integers(0, 256, (64, recipe.channels, recipe.image_size, recipe.image_size))
     labels = np.arange(64) % 10
     images = Images(pixels.astype(np.uint8), labels, [str(i) for i in range(10)], recipe.dataset)
@@ -57,7 +60,9 @@ def test_every_recipe_trains_and_leaves_a_folder_that_opens(name, mnist, tmp_pat
     terms = set(trainer.run.read_history()[-1])
     adversarial = {"d_real", "d_fake"} if recipe.loss == "bce" else {"d_pair", "r1", "r2"}
     assert {"step", "g", "real_score", "fake_score", "images_per_second", *adversarial} <= terms
-    assert ("d_class" in terms) == (name == "acgan-cifar10")
+    assert ("d_class" in terms) == (recipe.class_weight > 0)
+    ran = trainer.run.config.as_recipe()
+    assert (ran.title, ran.facts, recipes.get(name).option_of(ran)) == (recipe.title, recipe.facts, option)
     player = open_run(tmp_path / "run")
     assert player.steps[0] == 0 and player.steps[-1] == 3
     assert player.generate([1, 2]).shape == (2, recipe.image_size, recipe.image_size, recipe.channels)

@@ -7,7 +7,7 @@ import torch
 from gan_demo.config import Config
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import build, output_axes
-from gan_demo.recipes import HYPERPARAMETERS, Recipe
+from gan_demo.recipe import HYPERPARAMETERS, Recipe
 from gan_demo.run import Run
 from gan_demo.training import weights_of
 from gan_demo.weights import quantize

@@ -17,7 +17,8 @@ from gan_demo.benchmark.report import Figure, Options, Row
 from gan_demo.data import DATASETS, Images
 from gan_demo.networks import Dropout, build
 from gan_demo.precision import choose
-from gan_demo.recipes import RECIPES, Range, Recipe
+from gan_demo.recipe import Range, Recipe
+from gan_demo.recipes import RECIPES
 
 PAIRS = 6  # blocks of each loop, in turn
 BLOCK = 0.3  # seconds of the plain loop

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan", "residual", "point")
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gan_demo.networks import Dropout, Verdict, doublings, normal_init, with_class_planes, with_classes
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 
 class Generator(nn.Module):

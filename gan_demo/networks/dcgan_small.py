@@ -5,7 +5,7 @@ from torch import nn
 
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import Dropout, Verdict, normal_init, with_class_planes, with_classes
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 
 def check_size(recipe: Recipe) -> int:
@@ -47,17 +47,22 @@ class Discriminator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         end, (a, b), dropout = check_size(recipe), recipe.discriminator_widths, recipe.discriminator_dropout
+        self.told = not recipe.class_weight  # which class it is; else it has to find that by itself
         self.layers = nn.Sequential(
-            nn.Conv2d(recipe.channels + classes, a, 5, 2, 2),  # 64 x 14 x 14
+            nn.Conv2d(recipe.channels + (classes if self.told else 0), a, 5, 2, 2),  # 64 x 14 x 14
             nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             nn.Conv2d(a, b, 5, 2, 2),  # 128 x 7 x 7
             nn.LeakyReLU(0.2, inplace=True),
             Dropout(dropout),
             nn.Flatten(),
-            nn.Linear(b * end * end, 1),
+            nn.Linear(b * end * end, 1 if self.told else 1 + classes),
         )
         normal_init(self)
 
     def forward(self, x: torch.Tensor, classes: torch.Tensor | None = None) -> Verdict:
-        return Verdict(self.layers(with_class_planes(x, classes)).squeeze(1))
+        """`classes` is not looked at where there is an auxiliary classifier (arXiv:1610.09585)."""
+        if self.told:
+            return Verdict(self.layers(with_class_planes(x, classes)).squeeze(1))
+        verdicts = self.layers(x)
+        return Verdict(verdicts[:, 0], verdicts[:, 1:])

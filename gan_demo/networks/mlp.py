@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gan_demo.networks import Dropout, Verdict, with_classes
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 
 def hidden(sizes: tuple[int, ...], dropout: float) -> list[nn.Module]:

@@ -9,7 +9,7 @@ from torch import nn
 from gan_demo import points
 from gan_demo.networks import Verdict, with_classes
 from gan_demo.networks.mlp import hidden
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 
 class Generator(nn.Module):

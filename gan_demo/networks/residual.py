@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import Verdict, doublings
-from gan_demo.recipes import Recipe
+from gan_demo.recipe import Recipe
 
 BLOCKS = 2  # residual blocks at each size
 EXPANSION = 2  # of a block's inner width: inverted bottleneck

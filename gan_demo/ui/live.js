@@ -6,6 +6,7 @@ const ROOT = gan.ROOT.replace(/film$/, "live");
 const HEADER = "X-Gan-Live";
 const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
 const WAITING = 4000;
+const FIRST = "cdcgan-mnist/slim"; // there are digits within a minute
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
@@ -231,7 +232,9 @@ const short = (rate) => rate.toExponential(1).replace(".0", "");
 
 // ---------------------------------------------------------------- the controls
 
-const recipe = () => OFFERS.recipes.find((one) => one.name === part(".recipe").value);
+const named = ({ recipe, option }) => [recipe, option].filter(Boolean).join("/");
+const offered = (name) => OFFERS.recipes.find((one) => named({ recipe: one.name, option: one.option }) === name);
+const recipe = () => offered(part(".recipe").value);
 const rates = () => [".g", ".d"].map((knob, i) => recipe().rates[i] * 2 ** Number(part(knob).value));
 const k = () => KS[Number(part(".k").value)];
 
@@ -257,8 +260,8 @@ function sayKnobs() {
 
 function offerData() {
   const { data, source } = recipe();
-  const named = { there: data, download: `${data} (downloaded first)`, missing: `${data} (not here)` }[source];
-  const options = [new Option(named, "")];
+  const where = { there: data, download: `${data} (downloaded first)`, missing: `${data} (not here)` }[source];
+  const options = [new Option(where, "")];
   options[0].disabled = source === "missing";
   if (own) options.push(new Option(`Your pictures (${gan.number(own.count)})`, own.pictures));
   part(".data").replaceChildren(...options);
@@ -268,7 +271,7 @@ function offerData() {
 function drawControls() {
   const free = !running();
   if (!free && !element.querySelector("input[type=range]:active")) {
-    part(".recipe").value = status.recipe;
+    part(".recipe").value = named(status);
     setKnobs(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;
@@ -281,7 +284,8 @@ function drawControls() {
   part(".pause").hidden = !(hands && status.phase === "training");
   part(".stop").hidden = !(hands && ["starting", "training", "paused"].includes(status.phase));
   const limit = `It ends by itself after ${gan.duration(OFFERS.limit)}, and goes on when this page is closed.`;
-  part(".hint").textContent = free ? hint || limit : hands ? hint || limit : "Another visitor has the hands on this training: you watch it.";
+  const why = recipe().why ? `${recipe().why[0].toUpperCase()}${recipe().why.slice(1)}. ` : "";
+  part(".hint").textContent = free ? hint || why + limit : hands ? hint || limit : "Another visitor has the hands on this training: you watch it.";
 }
 
 /* What is turned counts at once while one's own training runs. */
@@ -290,9 +294,9 @@ function turned() {
   if (running() && status.yours) act("turn.json", { rates: rates(), k: k() });
 }
 
-for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, one.name));
+for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, named({ recipe: one.name, option: one.option })));
 for (const steps of OFFERS.lengths) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
-part(".recipe").value = OFFERS.recipes.find((one) => one.name === "dcgan-mnist")?.name ?? OFFERS.recipes[0].name;
+if (offered(FIRST)) part(".recipe").value = FIRST;
 part(".steps").value = 3000;
 part(".k").max = KS.length - 1;
 setKnobs(recipe().rates, recipe().k);
@@ -301,6 +305,7 @@ offerData();
 part(".recipe").addEventListener("change", () => {
   setKnobs(recipe().rates, recipe().k);
   offerData();
+  drawControls();
 });
 for (const knob of [".k", ".g", ".d"]) {
   part(knob).addEventListener("input", sayKnobs);
@@ -318,7 +323,8 @@ part(".presets").addEventListener("click", (event) => {
 part(".controls").addEventListener("submit", (event) => {
   event.preventDefault();
   const pictures = part(".data").value || null;
-  act("start.json", { recipe: recipe().name, steps: Number(part(".steps").value), rates: rates(), k: k(), pictures });
+  const { name, option } = recipe();
+  act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), pictures });
 });
 for (const name of ["go-on", "pause", "stop"]) part(`.${name}`).addEventListener("click", () => act(`${name}.json`));
 part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab: "replay", step: null }));

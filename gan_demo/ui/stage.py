@@ -1,7 +1,7 @@
 """What the tab Live asks for: who trains what, and the hands on it.
 
     GET  /gradio_api/live/status.json      what runs, or how it ended
-    POST /gradio_api/live/start.json       begin one: {"recipe", "steps", "rates", "k", "pictures"}
+    POST /gradio_api/live/start.json       begin one: {"recipe", "option", "steps", "rates", "k", "pictures"}
     POST /gradio_api/live/{act}.json       pause, go-on, stop or turn what runs: for whoever started it
     POST /gradio_api/live/pictures.json    add files to a collection of one's own pictures
 
@@ -44,17 +44,22 @@ class Stage:
 
     def offers(self) -> dict[str, Any]:
         """What can be trained here, for the page's head."""
+        ways = [
+            (recipe.having(option), option) for recipe in recipes.RECIPES.values() for option in (None, *recipe.options)
+        ]
         return {
             "recipes": [
                 {
                     "name": recipe.name,
+                    "option": option,
                     "title": recipe.title,
+                    "why": recipe.options[option].why if option else "",
                     "data": DATASETS[recipe.dataset].title,
                     "source": self.live.source(recipe),
                     "rates": recipe.learning_rates,
                     "k": recipe.discriminator_steps,
                 }
-                for recipe in recipes.RECIPES.values()
+                for recipe, option in ways
             ],
             "lengths": LENGTHS,
             "limit": self.live.limit,
@@ -72,6 +77,7 @@ class Stage:
             "sentence": sentence,
             "key": key,
             "recipe": job.wish.recipe,
+            "option": job.wish.option,
             "rates": job.control.learning_rates,
             "k": job.control.discriminator_steps,
             "seconds": round(self.live.seconds(), 1),
@@ -100,6 +106,7 @@ class Stage:
         pictures = asked.get("pictures")
         wish = Wish(
             recipe=str(asked.get("recipe")),
+            option=None if asked.get("option") is None else str(asked["option"]),
             steps=asked.get("steps", LENGTHS[2]),
             pictures=None if pictures is None else self._uploads.folder(str(pictures)),
             learning_rates=_rates(asked),
