@@ -66,7 +66,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="scale the pictures to NxN; the recipe's size by default",
     )
-    add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE by default")
+    add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE or runs/RECIPE-OPTION by default")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
     length.add_argument(
@@ -91,7 +91,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--ema",
         type=fraction,
         metavar="D",
-        help="decay of the moving average; 0 keeps the raw generator; 0.999 by default",
+        help="decay of the moving average; 0 keeps the raw generator; the recipe's by default",
     )
     add(
         "--seed",

@@ -10,6 +10,7 @@ from gan_demo import illustrations
 from gan_demo.data import DATASETS
 from gan_demo.machine import duration
 from gan_demo.recipe import facts_table
+from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
 
 START = (
@@ -202,6 +203,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
         "![loss and quality by step](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what ran here.\n\n{facts_table(recipe)}" if recipe.facts else "",
+        _options(run),
         f"## Data\n\n{_data(run)}",
         f"## Limits\n\n{_limits(run, metrics)}",
     ]
@@ -232,7 +234,18 @@ def _figures(metrics: dict[str, Any]) -> str:
     floor = " | ".join(f"{metrics['floor']:.4g}" if name == key else "" for name in names)
     lines.append(f"| real images | | {floor} |")
     meant = "; ".join(f"{name}: {MEASURES[name]}" for name in names if name in MEASURES)
-    return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}."
+    after = "" if metrics["best"] == shown[1][1]["step"] else " The best came before the last: the page opens there."
+    return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}.{after}"
+
+
+def _options(run: Run) -> str:
+    """The options of the recipe, where the run was made without any."""
+    recipe = RECIPES.get(run.config.recipe)
+    if recipe is None or recipe.option_of(run.config.as_recipe()):
+        return ""
+    return "\n\n".join(
+        f"`python train.py {recipe.name} --with {name}`: {option.why}." for name, option in recipe.options.items()
+    )
 
 
 def _data(run: Run) -> str:

@@ -53,7 +53,7 @@ class Config:
         )
         if (known := RECIPES.get(self.recipe)) is None:
             return ran
-        known = known.having(known.option_of(ran))
+        known = known.as_in(ran)
         return dataclasses.replace(ran, title=known.title, facts=known.facts)
 
 
@@ -149,6 +149,8 @@ def _check_ranges(config: Config, where: str) -> None:
         "classes": config.classes is None
         or (1 <= len(config.classes) <= 1000 and all(len(name) <= MAX_NAME for name in config.classes)),
         "conditional": hyper["conditional"] == (config.classes is not None),
+        "discriminator_dropout": 0 <= hyper["discriminator_dropout"] < 1,
+        "generator_dropout": 0 <= hyper["generator_dropout"] < 1,
         "batch_size": 1 <= hyper["batch_size"] <= 2**20,
         "seed": 0 <= config.seed < 2**63,
         "length": 0 <= config.steps <= config.length,

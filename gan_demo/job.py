@@ -19,7 +19,7 @@ from gan_demo.networks import build
 from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
-from gan_demo.recipe import Recipe
+from gan_demo.recipe import Recipe, full_name
 from gan_demo.run import Run, kept
 
 
@@ -70,7 +70,7 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
-    options.out = options.out or Path("runs") / "-".join(filter(None, (options.recipe, options.option)))
+    options.out = options.out or Path("runs") / full_name(options.recipe, options.option)
     settled = settle(options)
     with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
         try:

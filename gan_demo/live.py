@@ -22,7 +22,7 @@ from gan_demo.control import Control
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.recipe import Range, Recipe
+from gan_demo.recipe import Range, Recipe, full_name
 from gan_demo.run import Run
 
 PROGRAM = Path(__file__).parent.parent / "train.py"
@@ -37,20 +37,15 @@ LENGTHS = (300, 1000, 3000, 10_000, 30_000)
 
 @dataclass(frozen=True)
 class Wish:
-    """What to train; None is the recipe's own."""
+    """What to train; None is the recipe's own, or no option."""
 
     recipe: str
-    option: str | None = None  # one of the recipe's
+    option: str | None = None
     steps: int = LENGTHS[2]
     pictures: Path | None = None  # a folder or zip of a person's own
     learning_rates: Range | None = None  # generator, discriminator
     discriminator_steps: int | None = None  # k
     seed: int = 0
-
-    @property
-    def full_name(self) -> str:
-        """Recipe and option in one word."""
-        return "-".join(filter(None, (self.recipe, self.option)))
 
 
 @dataclass
@@ -117,7 +112,7 @@ class Live:
         with self._lock:
             if self.running:
                 raise GanDemoError("a training is at work here already: watch it, and start yours when it has ended")
-            job = Job(wish, self._free_folder(wish.full_name), steered)
+            job = Job(wish, self._free_folder(full_name(wish.recipe, wish.option)), steered)
             self._launch(job)
             return job
 
@@ -168,6 +163,10 @@ class Live:
         wish = job.wish
         size = ["--steps", str(wish.steps), "--snapshots", str(SNAPSHOTS), "--seed", str(wish.seed), "--no-evaluate"]
         recipe = [wish.recipe, *(["--with", wish.option] if wish.option else [])]
+        if wish.pictures and wish.pictures.is_dir():  # a batch of so few as there are
+            count = sum(path.is_file() for path in wish.pictures.rglob("*"))
+            if count < recipes.get(wish.recipe).having(wish.option).batch_size:
+                size += ["--batch-size", str(max(2, count))]
         return [*recipe, "--data", str(wish.pictures or self.data), "--out", str(job.path), *size]
 
     def _free_folder(self, name: str) -> Path:
@@ -311,7 +310,8 @@ class Live:
             return None
         data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
         where = "" if data == "data" else f" --data {shlex.quote(data)}"
-        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.full_name}"
+        name = full_name(job.wish.recipe, job.wish.option)
+        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{name}"
         return f"python train.py {job.wish.recipe}{where} {done}"
 
     def _told(self, path: Path) -> str:

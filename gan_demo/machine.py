@@ -2,7 +2,6 @@
 
 import os
 import platform
-import re
 from pathlib import Path
 
 import torch
@@ -39,15 +38,17 @@ def has_amx() -> bool:
     return _cpu_has("amx_bf16")
 
 
-def _cpu_has(flag: str) -> bool:
-    return flag in _cpuinfo()
-
-
-def _cpuinfo() -> str:
+def cpu() -> dict[str, str]:
+    """What Linux says of the first core, such as its "model name" and "flags"; nothing elsewhere."""
     try:
-        return Path("/proc/cpuinfo").read_text()
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
-        return ""
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _cpu_has(flag: str) -> bool:
+    return flag in cpu().get("flags", "").split()
 
 
 def describe(device: torch.device) -> str:
@@ -57,8 +58,7 @@ def describe(device: torch.device) -> str:
     if device.type != "cpu":
         return device.type
     threads = torch.get_num_threads()
-    model = re.search(r"^model name\s*:\s*(.+)$", _cpuinfo(), re.MULTILINE)
-    name = " ".join(model[1].split()) if model else platform.processor()
+    name = cpu().get("model name", platform.processor())
     return ", ".join(filter(None, ("cpu", f"{threads} thread{'s' * (threads > 1)}", name)))
 
 

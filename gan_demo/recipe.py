@@ -14,7 +14,8 @@ class Option:
     """A change to a recipe that one asks for by name: what for, and the hyper-parameters that it sets."""
 
     why: str
-    changes: dict[str, Any]  # at least one of them none of OWN
+    changes: dict[str, Any]  # at least one that is none of OWN: a run is told by those, so they stay as they are
+    facts: dict[str, str]  # what runs, where that is another than in the recipe's facts of that name
 
     def told(self) -> str:
         """What it sets, in words."""
@@ -44,7 +45,7 @@ class Recipe:
     fake_labels: Range = (0.0, 0.0)
     generator_labels: Range = (1.0, 1.0)  # what the generator wants its images to be called
     adversarial_weight: float = 1.0  # scale of the discriminator's real + fake loss
-    class_weight: float = 0.0  # scale of the auxiliary classifier's loss, in both networks
+    class_weight: float = 0.0  # scale of the auxiliary classifier's loss, in both networks; 0 where there is none
     discriminator_steps: int = 1  # k: discriminator updates for each generator update
     generator_dropout: float = 0.0
     discriminator_dropout: float = 0.0
@@ -69,8 +70,9 @@ class Recipe:
             known = f"choose one of {', '.join(self.options)}" if self.options else "leave it out"
             raise GanDemoError(f"{self.name} has no option called {name[:60]!r}: {known}")
         option = self.options[name]
-        fact = (f"`--with {name}`", "", option.why)
-        return replace(self, title=f"{self.title} ({name})", facts=(*self.facts, fact), **option.changes)
+        facts = tuple((what, published, option.facts.get(what, here)) for what, published, here in self.facts)
+        own = (f"`--with {name}`", "not published", option.why)
+        return replace(self, title=f"{self.title} ({name})", facts=(*facts, own), **option.changes)
 
     def option_of(self, ran: "Recipe") -> str | None:
         """The name of the option that `ran`, this recipe as it was trained, tells by its hyper-parameters."""
@@ -79,6 +81,10 @@ class Recipe:
             if all(getattr(ran, key) == value for key, value in kept.items()):
                 return name
         return None
+
+    def as_in(self, ran: "Recipe") -> "Recipe":
+        """This recipe with the option that `ran` was trained with."""
+        return self.having(self.option_of(ran))
 
     def hyperparameters(self) -> dict[str, Any]:
         """What config.json records of it."""
@@ -104,6 +110,11 @@ HYPERPARAMETERS = tuple(
 )
 OWN = ("batch_size", "ema", "discriminator_steps", "learning_rates")  # a person may set otherwise, some while it trains
 LATER = ("gradient_penalty", "augment", "annealing")  # the first runs lack them; a run records them where it uses them
+
+
+def full_name(recipe: str, option: str | None) -> str:
+    """Recipe and option in one word, as a folder may be called."""
+    return "-".join(filter(None, (recipe, option)))
 
 
 def facts_table(recipe: Recipe) -> str:

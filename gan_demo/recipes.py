@@ -54,10 +54,13 @@ DCGAN_MNIST = Recipe(
 CLASSIFIER = Option(
     "the discriminator is not told the class but has to find it, and both networks work for that (arXiv:1610.09585)",
     {"class_weight": 0.5},
+    {
+        "class": "one-hot beside the latent; the discriminator has one output more for each class",
+        "loss": "the same, and half the class loss L_C of real and fake images in both networks",
+    },
 )
 SLIM = Option(
-    "for a talk: a quarter of the widths, a strong auxiliary classifier and large learning rates, to be recognised "
-    "within a minute",
+    "small networks, a strong auxiliary classifier and large learning rates: recognisable in a minute, for a talk",
     {
         "latent_size": 8,
         "generator_widths": (64, 64, 32),
@@ -68,6 +71,16 @@ SLIM = Option(
         "class_weight": 3.0,
         "discriminator_dropout": 0.0,
         "ema": 0.99,
+    },
+    {
+        "class": CLASSIFIER.facts["class"],
+        "latent": "8, normal",
+        "generator": "linear 64x7x7, the same layers of 64, 32 and 1; leaky slope 0.2, no bias before a batch norm",
+        "discriminator": "the same layers of 32 and 64, no dropout; the sigmoid lives in the loss",
+        "loss": "BCE, real + fake, and thrice the class loss L_C of both in both networks (arXiv:1610.09585)",
+        "optimiser": "Adam, generator 2e-3, discriminator 1e-3, betas (0.5, 0.999)",
+        "batch, length": "64, as long as one looks",
+        "moving average": "decay 0.99, warmed up",
     },
 )
 
@@ -110,7 +123,11 @@ MLP_FASHION = Recipe(
     ),
 )  # fmt: skip
 
-DROPOUT = Option("dropout in the discriminator, as mlp-fashion's course has it", {"discriminator_dropout": 0.3})
+DROPOUT = Option(
+    "dropout in the discriminator, as mlp-fashion's course has it",
+    {"discriminator_dropout": 0.3},
+    {"discriminator": "the same, and dropout 0.3; the sigmoid lives in the loss (BCE with logits)"},
+)
 
 MLP_MNIST = Recipe(
     name="mlp-mnist",

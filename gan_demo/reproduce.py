@@ -66,10 +66,10 @@ def changed(run: Run) -> str:
     if recipe is None:
         return "it is gone"
     ran = run.config.as_recipe()
-    as_commanded = replace(recipe.having(recipe.option_of(ran)), **{name: getattr(ran, name) for name in FLAGS})
+    as_commanded = replace(recipe.as_in(ran), **{name: getattr(ran, name) for name in FLAGS})
     return ", ".join(
         f"{name} was {getattr(ran, name)}"
-        for name in HYPERPARAMETERS
+        for name in (*HYPERPARAMETERS, "latent_size")
         if name != "epochs" and getattr(ran, name) != getattr(as_commanded, name)
     )
 

@@ -43,9 +43,14 @@ DIGITS = [str(digit) for digit in range(10)]
 
 
 def toy_run(
-    path: Path, recipe_name: str, classes: list[str] | None = None, metrics: bool = False, steps: Sequence[int] = STEPS
+    path: Path,
+    recipe_name: str,
+    classes: list[str] | None = None,
+    best: int | None = None,
+    steps: Sequence[int] = STEPS,
 ) -> Path:
-    """A run of random weights that grow brighter from step to step, so that a picture tells its step."""
+    """A run of random weights that grow brighter from step to step, so that a picture tells its step; judged where it
+    has a `best` one."""
     recipe = recipes.get(recipe_name)
     torch.manual_seed(len(recipe_name))
     generator, discriminator = build(recipe, len(classes or ()))
@@ -77,9 +82,9 @@ def toy_run(
         losses = {"d_real": 0.7 / (1 + step / 900), "d_fake": 0.6 / (1 + step / 900), "g": 0.7 + step / 3000}
         run.append_history({"step": step, **losses, "real_score": 0.6, "fake_score": 0.4, "images_per_second": 900})
     run.write_model(_numpy(generator), _numpy(discriminator), steps[-1])
-    if metrics:
-        points = [{"step": step, "frechet": abs(step - 1000) / 10 + 5, "accuracy": 0.5} for step in steps]
-        run.write("metrics.json", {"format": 1, "measure": "frechet", "snapshots": points, "best": 1000})
+    if best is not None:
+        points = [{"step": step, "frechet": abs(step - best) / 10 + 5, "accuracy": 0.5} for step in steps]
+        run.write("metrics.json", {"format": 1, "measure": "frechet", "snapshots": points, "best": best})
     open_run(path).write_ready_film()
     return path
 
@@ -93,7 +98,7 @@ def _numpy(network: torch.nn.Module) -> dict[str, np.ndarray]:
 def runs(tmp_path_factory) -> Path:
     """Three runs in one folder: plain grey, conditional grey, conditional in colour; and one that is damaged."""
     folder = tmp_path_factory.mktemp("page-runs")
-    toy_run(folder / "a-plain", "dcgan-mnist", metrics=True)
+    toy_run(folder / "a-plain", "dcgan-mnist", best=STEPS[-1])
     toy_run(folder / "b-classes", "cdcgan-mnist", DIGITS)
     toy_run(folder / "c-colour", "acgan-cifar10", ["airplane", "automobile", *DIGITS[2:]])
     (folder / "d-damaged").mkdir()

@@ -86,7 +86,7 @@ class Folder:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Folder:
     """A conditional run of three snapshots with all that the page reads."""
-    path = toy_run(tmp_path_factory.mktemp("hard") / "run", "cdcgan-mnist", list("0123456789"), metrics=True)
+    path = toy_run(tmp_path_factory.mktemp("hard") / "run", "cdcgan-mnist", list("0123456789"), best=1000)
     Run(path).rewind(STEPS[2])
     open_run(path).write_ready_film()
     return Folder(path)

@@ -102,19 +102,25 @@ def until(true) -> None:
 
 
 def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
-    """A folder with classes is dropped; the app is told to end while it trains, and the training's state is saved."""
+    """Without classes a recipe is chosen that needs none. A folder with classes is dropped, of fewer pictures than a
+    batch; the app is told to end while it trains, and the training's state is saved."""
     for index in range(40):
         path = tmp_path / "mine" / ("cats", "dogs")[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((20, 20), 6 * index, np.uint8)).save(path)
     page = visit(stage).open(wait=".live .start", tab="live").page
-    page.get_by_label("Recipe").select_option("cdcgan-mnist")
+    expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
+    page.locator(".live .files").set_input_files([str(path) for path in (tmp_path / "mine").rglob("*.png")])
+    expect(page.get_by_label("Recipe")).to_have_value("dcgan-mnist")
+    page.get_by_label("Recipe").select_option("cdcgan-mnist/slim")
     drop(page, tmp_path / "mine")
     expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (40)")
+    expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector(LIVE, timeout=LONG)
-    run = Run(tmp_path / "live" / "live-cdcgan-mnist")
+    run = Run(tmp_path / "live" / "live-cdcgan-mnist-slim")
     assert (run.config.classes, run.config.dataset_images) == (["cats", "dogs"], 40)
+    assert run.config.as_recipe().batch_size == 40
     page.close()
     stage.process.send_signal(signal.SIGTERM)
     assert stage.process.wait(60) == -signal.SIGTERM

@@ -127,16 +127,36 @@ def test_words_say_where_the_training_stands(app, visit):
     words = visitor.page.locator("#film .now")
     for said in ("Step 1,000", "epoch 1.07", "64,000 images seen", "1 min 40 s of training"):
         expect(words).to_contain_text(said)
-    expect(visitor.page.locator("#film .aside")).to_contain_text("Fréchet 5")
+    expect(visitor.page.locator("#film .aside")).to_contain_text("Fréchet 305")
     expect(visitor.page.locator("#film .scrub")).to_have_attribute("aria-valuetext", "Step 1,000")
 
 
-def test_best_pin_and_first_against_last(served, visit, players):
-    visitor = visit(served).open(model="a-plain")
+def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
+    """And says so, on every tab; it plays from the beginning all the same, and the button finds the best again."""
+    judged = open_run(toy_run(tmp_path / "judged", "dcgan-mnist", best=1000))
+    visitor = visit(launch(tmp_path / "judged")).open()
+    page = visitor.page
+    film, best = judged.film(range(16)), STEPS.index(1000)
+    visitor.sees(film[best])
+    expect(page.locator("#film .aside")).to_contain_text("the best snapshot, shown first")
+    for tab, place in (("Generate", "#generate .step-value"), ("Walk", "#walk-film .aside")):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(place)).to_contain_text("1,000")
+    page.get_by_role("tab", name="Replay").click()
+    play = "document.querySelector('#film .play').click(), document.querySelector('#film .scrub').value"
+    assert page.evaluate(play) == "0"
+    page.locator("#film .play").click()
+    visitor.scrub(len(STEPS) - 1)
+    expect(page).to_have_url(re.compile(f"step={STEPS[-1]}"))
+    page.get_by_role("button", name="Best").click()
+    visitor.sees(film[best])
+    expect(page).not_to_have_url(re.compile("step="))
+
+
+def test_pin_and_first_against_last(served, visit, players):
+    visitor = visit(served).open(model="a-plain", step=1000)
     page = visitor.page
     film = players["a-plain"].film(range(16))
-    page.get_by_role("button", name="Best").click()
-    visitor.sees(film[STEPS.index(1000)])
     page.get_by_role("button", name="Pin").click()
     visitor.scrub(1)
     visitor.sees(film[1])

@@ -60,6 +60,8 @@ def test_a_config_survives_the_way_to_the_disk_and_back(folder):
         (lambda c: c.update(image_shape=[28, 28]), "'image_shape' is out of range"),
         (lambda c: c.update(image_shape=[10**6, 10**6, 3]), "'image_shape' is out of range"),
         (lambda c: c["hyperparameters"].update(generator_widths=[10**9, 1, 1]), "'generator_widths' is out of range"),
+        (lambda c: c["hyperparameters"].update(generator_widths=[8, 8, 8, 8]), "other widths than its network"),
+        (lambda c: c["hyperparameters"].update(discriminator_dropout=2.0), "'discriminator_dropout' is out of range"),
         (lambda c: c["hyperparameters"].pop("betas"), "hyperparameters lacks the key 'betas'"),
         (lambda c: c["hyperparameters"].update(network="../x"), "no network is called"),
         (lambda c: c.update(classes=None), "'conditional' is out of range"),

@@ -3,14 +3,15 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from gan_demo.machine import cpu
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what decides how fast a core multiplies
 
 
 def facts() -> dict[str, str]:
     """The machine and the libraries, in words."""
-    told = _cpuinfo()
+    told = cpu()
     return {
         "CPU": told.get("model name", platform.processor() or platform.machine()),
         "cores": str(os.cpu_count()),
@@ -26,15 +27,6 @@ def facts() -> dict[str, str]:
 def load() -> str:
     """How many processes wanted a core over the last minute."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-
-
-def _cpuinfo() -> dict[str, str]:
-    """The first core's lines of /proc/cpuinfo; nothing where there is no such file."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        return {}
-    return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _memory() -> str:

@@ -9,7 +9,9 @@ from gan_demo.recipe import Recipe
 
 
 def check_size(recipe: Recipe) -> int:
-    """A quarter of the image's size, or GanDemoError where four does not divide it."""
+    """A quarter of the image's size; GanDemoError where four does not divide it, or these are no widths of ours."""
+    if (len(recipe.generator_widths), len(recipe.discriminator_widths)) != (3, 2):
+        raise GanDemoError(f"{recipe.name} has other widths than its network: fetch or train the run again")
     if recipe.image_size % 4:
         raise GanDemoError(
             f"{recipe.name} cannot make images of {recipe.image_size} pixels: choose a multiple of 4 with --image-size"

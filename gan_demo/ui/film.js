@@ -156,7 +156,7 @@ function stop() {
 
 function play() {
   if (!film || !last()) return;
-  let from = index >= last() ? 0 : index;
+  let from = index >= last() || index === film.opening ? 0 : index;
   let since = performance.now();
   let speed = Number(part(".speed").value);
   let frames = film.layout.frames;
@@ -200,7 +200,7 @@ function pin(at) {
 // ---------------------------------------------------------------- what is shown
 
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
-   ticks(wanted), best, rested(index)}; a film of another name begins anew. `beside`: a second reel that runs along,
+   ticks(wanted), best, opening, rested(index)}; a film of another name begins anew. `beside`: a second reel that runs along,
    {url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where its frames have `steps`, it may come
    again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
    The last good picture stays until the new one is there; of two that load at once the later wins. */

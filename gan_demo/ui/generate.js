@@ -21,8 +21,7 @@ function firstSeed(state) {
 function question(card, state) {
   const rows = state.rows && card.classes !== null;
   const what = rows ? { rows: 1, columns: ROW } : { tiles: state.tiles, class: state.class };
-  const step = state.step ?? card.snapshots.at(-1).step;
-  return { seed: firstSeed(state), ...what, step, truncation: state.truncation };
+  return { seed: firstSeed(state), ...what, step: gan.shownStep(card, state.step), truncation: state.truncation };
 }
 
 const load = gan.newest(async () => {
@@ -49,7 +48,7 @@ const load = gan.newest(async () => {
 
 function drawControls(card, state) {
   const steps = card.snapshots.map((one) => one.step);
-  const at = state.step === null ? steps.length - 1 : Math.max(0, steps.findLastIndex((one) => one <= state.step));
+  const at = gan.frameOf(card, state.step);
   part(".step").max = steps.length - 1;
   part(".step").value = at;
   part(".step").setAttribute("aria-valuetext", `step ${steps[at]}`);
@@ -139,7 +138,7 @@ function mark() {
 /* The class choice in pictures: the page's seed as each class. */
 async function drawClasses(card, state) {
   if (card.classes === null) return;
-  const step = state.step ?? card.snapshots.at(-1).step;
+  const step = gan.shownStep(card, state.step);
   const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step }));
   const [height, width] = card.image_shape;
   const chips = card.classes.map((name, index) => {
@@ -171,9 +170,7 @@ part(".tiles").addEventListener("change", () => gan.set({ tiles: Number(part(".t
 part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").checked }));
 part(".truncation").addEventListener("input", () => gan.set({ truncation: Number(part(".truncation").value) }));
 part(".step").addEventListener("input", () => {
-  const at = Number(part(".step").value);
-  const steps = shown.card.snapshots.map((one) => one.step);
-  gan.set({ step: at === steps.length - 1 ? null : steps[at] });
+  gan.set({ step: gan.stepOf(shown.card, Number(part(".step").value)) });
 });
 
 part(".grid").addEventListener("click", (event) => {

@@ -7,6 +7,7 @@ const HEADER = "X-Gan-Live";
 const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
 const WAITING = 4000;
 const FIRST = "cdcgan-mnist/slim"; // there are digits within a minute
+const CLASSLESS = "dcgan-mnist"; // for pictures without classes, of any size
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
@@ -235,7 +236,7 @@ const short = (rate) => rate.toExponential(1).replace(".0", "");
 const named = ({ recipe, option }) => [recipe, option].filter(Boolean).join("/");
 const offered = (name) => OFFERS.recipes.find((one) => named({ recipe: one.name, option: one.option }) === name);
 const recipe = () => offered(part(".recipe").value);
-const rates = () => [".g", ".d"].map((knob, i) => recipe().rates[i] * 2 ** Number(part(knob).value));
+const rates = () => [".g", ".d"].map((knob, i) => Math.min(OFFERS.most, recipe().rates[i] * 2 ** Number(part(knob).value)));
 const k = () => KS[Number(part(".k").value)];
 
 function setKnobs(wantedRates, wantedK) {
@@ -271,7 +272,10 @@ function offerData() {
 function drawControls() {
   const free = !running();
   if (!free && !element.querySelector("input[type=range]:active")) {
-    part(".recipe").value = named(status);
+    if (part(".recipe").value !== named(status)) {
+      part(".recipe").value = named(status);
+      offerData();
+    }
     setKnobs(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;
@@ -302,11 +306,15 @@ part(".k").max = KS.length - 1;
 setKnobs(recipe().rates, recipe().k);
 offerData();
 
-part(".recipe").addEventListener("change", () => {
+function choose(name) {
+  part(".recipe").value = name;
+  hint = "";
   setKnobs(recipe().rates, recipe().k);
   offerData();
   drawControls();
-});
+}
+
+part(".recipe").addEventListener("change", () => choose(part(".recipe").value));
 for (const knob of [".k", ".g", ".d"]) {
   part(knob).addEventListener("input", sayKnobs);
   part(knob).addEventListener("change", turned);
@@ -377,7 +385,8 @@ async function send(named) {
     if (!told) return;
     to = told.pictures;
     own = told;
-    offerData();
+    if (depth <= 2 && recipe().conditional) choose(CLASSLESS);
+    else offerData();
     part(".drop span").textContent = all.length ? `${gan.number(own.count)} sent …` : "or drop others here";
   }
 }

@@ -40,6 +40,20 @@ Object.assign(gan, (() => {
     return { card: now, isNew };
   }
 
+  /* The frame of a step: the last snapshot at or before it. Where no step is asked for it is the best one of a run that has
+     ended and was judged, else the last. */
+  function frameOf(card, step) {
+    const end = card.snapshots.length - 1;
+    if (step !== null) return Math.max(0, card.snapshots.findLastIndex((one) => one.step <= step));
+    const best = card.training ? -1 : card.snapshots.findIndex((one) => one.step === card.quality?.best);
+    return best < 0 ? end : best;
+  }
+
+  const shownStep = (card, step) => card.snapshots[frameOf(card, step)].step;
+
+  /* What the page's state holds for a frame: nothing for the one that is shown where nothing is asked for. */
+  const stepOf = (card, frame) => (frame === frameOf(card, null) ? null : card.snapshots[frame].step);
+
   function url(card, file, parameters) {
     const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
     return `${place(card.key)}/${card.revision}/${file}?${new URLSearchParams(given)}`;
@@ -73,5 +87,5 @@ Object.assign(gan, (() => {
     };
   }
 
-  return { answer, card, freshCard, url, bitmap, newest, ROOT };
+  return { answer, card, freshCard, frameOf, shownStep, stepOf, url, bitmap, newest, ROOT };
 })());

@@ -74,7 +74,7 @@ gan.film("replay").then((film) => {
     const score = quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`;
     if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
     if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}`);
-    if (card.quality?.best === one.step) aside.push("the best snapshot");
+    if (card.quality?.best === one.step) aside.push(gan.stepOf(card, index) === null ? "the best snapshot, shown first" : "the best snapshot");
     if (real !== undefined) aside.push(`D on real images: ${percent(real)}`, `on generated ones: ${percent(fake)}`);
     return {
       headline: `Step ${gan.number(one.step)}`,
@@ -108,12 +108,6 @@ gan.film("replay").then((film) => {
     return picked.map((index) => [index, gan.compact(card.snapshots[index].step)]);
   }
 
-  /* The film's frame for a step: the last snapshot at or before it. */
-  function frameOf(card, step) {
-    if (step === null) return card.snapshots.length - 1;
-    return Math.max(0, card.snapshots.findLastIndex((one) => one.step <= step));
-  }
-
   // ---------------------------------------------------------------- two runs at once
 
   /* Where two run side by side, each has one column of words: what was measured goes in with the rest. */
@@ -136,7 +130,7 @@ gan.film("replay").then((film) => {
       caption: (index) => narrow(caption(other, seed, index)),
       at(index) {
         const [whole, otherWhole] = [card, other].map((one) => one.snapshots.at(-1).step);
-        return frameOf(other, (card.snapshots[index].step * otherWhole) / Math.max(1, whole)); // exact: whole numbers first
+        return gan.frameOf(other, (card.snapshots[index].step * otherWhole) / Math.max(1, whole)); // exact: whole numbers first
       },
     };
   }
@@ -160,20 +154,21 @@ gan.film("replay").then((film) => {
       name: card.key,
       axis: "Training snapshot",
       steps: card.snapshots.map((one) => one.step),
-      start: () => frameOf(card, gan.state.step),
+      start: () => gan.frameOf(card, gan.state.step),
       caption: (index) => (beside ? narrow : (told) => told)(caption(card, seed, index)),
       panels: () => panels(card),
       ticks: (wanted) => ticks(card, wanted),
-      best: card.quality?.best === null || !card.quality ? null : frameOf(card, card.quality.best),
+      best: card.quality?.best === null || !card.quality ? null : gan.frameOf(card, card.quality.best),
+      opening: gan.frameOf(card, null),
       rested(index) {
         if (gan.state.model !== card.key) return; // another run's step is none of its own
-        gan.set({ step: index === card.snapshots.length - 1 ? null : card.snapshots[index].step });
+        gan.set({ step: gan.stepOf(card, index) });
       },
     });
   });
 
   gan.watch(async (state, changed) => {
     if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load();
-    else if (changed.includes("step")) film.go(frameOf(await gan.card(state.model), state.step));
+    else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
   });
 });

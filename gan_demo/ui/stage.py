@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gan_demo import recipes
+from gan_demo.control import MAX_RATE
 from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.live import LENGTHS, Live, Wish, is_loopback
@@ -58,10 +59,12 @@ class Stage:
                     "source": self.live.source(recipe),
                     "rates": recipe.learning_rates,
                     "k": recipe.discriminator_steps,
+                    "conditional": recipe.conditional,
                 }
                 for recipe, option in ways
             ],
             "lengths": LENGTHS,
+            "most": MAX_RATE,
             "limit": self.live.limit,
         }
 

@@ -85,13 +85,13 @@ function drawControls(state, card) {
 
 // ---------------------------------------------------------------- the walk as a film
 
-function question(state) {
+function question(card, state) {
   return {
     stops: gan.writeStops(stops(state)),
     frames: FRAMES,
     straight: state.straight ? 1 : null,
     closed: state.closed ? 1 : null,
-    step: state.step,
+    step: gan.shownStep(card, state.step),
   };
 }
 
@@ -106,7 +106,6 @@ function describe(state, card, index) {
   const headline = percent === 0 ? name(before) : percent === 100 ? name(before + 1) : `${name(before)} → ${name(before + 1)}`;
   const from = spoken(round[before], card.classes);
   const to = spoken(round[before + 1], card.classes);
-  const step = card.snapshots.findLast((one) => state.step === null || one.step <= state.step) ?? card.snapshots[0];
   return {
     headline,
     short: `${percent} %`,
@@ -117,7 +116,7 @@ function describe(state, card, index) {
       facts: [
         state.straight ? "in a straight line" : "on the great arc (slerp)",
         `${card.latent_size} latent dimensions`,
-        `the generator at step ${gan.number(step.step)}`,
+        `the generator at step ${gan.number(gan.shownStep(card, state.step))}`,
       ],
     },
   };
@@ -138,7 +137,7 @@ const load = gan.newest(async () => {
   const marks = state.closed ? chain.length : chain.length - 1;
   const film = await gan.film("walk");
   await film.show({
-    url: gan.url(card, "walk.webp", question(state)),
+    url: gan.url(card, "walk.webp", question(card, state)),
     layout: layout(card),
     rate: 20,
     name: `${card.key}-walk`,
@@ -157,7 +156,7 @@ const load = gan.newest(async () => {
 
 async function loadPad(state, card) {
   const side = Math.min(SIDE, Math.floor(MOST_SIDE / card.image_shape[0]));
-  const url = gan.url(card, "pad.webp", { stops: gan.writeStops(stops(state)), side, step: state.step });
+  const url = gan.url(card, "pad.webp", { stops: gan.writeStops(stops(state)), side, step: gan.shownStep(card, state.step) });
   sheet = { picture: await gan.bitmap(url), side, width: card.image_shape[1], height: card.image_shape[0] };
   part(".pad").querySelectorAll(".corner").forEach((corner, i) => {
     corner.textContent = `${LETTERS[i]}: ${spoken(stops(state)[i], card.classes)}`;
@@ -201,7 +200,7 @@ part(".add").addEventListener("click", () => {
 part(".save-gif").addEventListener("click", async () => {
   try {
     const card = await gan.card(gan.state.model);
-    const response = await gan.answer(gan.url(card, "walk.gif", question(gan.state)));
+    const response = await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)));
     gan.download(await response.blob(), `${card.key}-walk.gif`);
   } catch (error) {
     gan.say(error.message);
