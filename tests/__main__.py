@@ -20,5 +20,6 @@ if __name__ == "__main__":
     python = install.python_with("requirements.txt", "tests/requirements.txt")
     if not has_browser():
         subprocess.run([python, "-m", "playwright", "install", "chromium"], check=True)
-    # A file at a time to either of two processes: a browser's test waits half of its time.
-    sys.exit(install.run(python, "-m", "pytest", "-n", "2", "--dist", "loadfile", *sys.argv[1:]))
+    # A file at a time to either of two processes, the longest first: a browser's test waits half of its time.
+    sharing = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+    sys.exit(install.run(python, "-m", "pytest", *sharing, *sys.argv[1:]))

@@ -27,9 +27,10 @@ from gan_demo.run import Run
 from gan_demo.ui.library import Library
 
 SOON = 30_000  # ms: a page looks at a folder every 3 s, at the Hub every 15
-IMPATIENT = (  # app.py, but for asking the Hub twice a minute at most
+IMPATIENT = (  # app.py, but for asking every second or two, the folders and the Hub
     "-c",
     "import sys, app; from gan_demo.ui import sources; sources.HUB_SECONDS = sources.FIRST_SECONDS = 2;"
+    "sources.Folder.pause = lambda *_: 1; sources.Repository.pause = lambda self, _: None if self.pinned else 1;"
     "sys.exit(app.main(sys.argv[1:]))",
 )
 
@@ -146,9 +147,8 @@ def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
     page.mouse.down()
     visitor.sees(film[1])
-    growing.grow()
     with page.expect_response(re.compile("film.webp")):
-        pass
+        growing.grow()
     visitor.settle()
     expect(page.locator("#film .scrub")).to_have_attribute("max", "2")
     page.mouse.up()

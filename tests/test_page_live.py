@@ -110,7 +110,8 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
         Image.fromarray(np.full((20, 20), 6 * index, np.uint8)).save(path)
     page = visit(stage).open(wait=".live .start", tab="live").page
     expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
-    page.locator(".live .files").set_input_files([str(path) for path in (tmp_path / "mine").rglob("*.png")])
+    page.locator(".live .files").set_input_files([str(path) for path in (tmp_path / "mine").rglob("*.png")][1:])
+    expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (39)")
     expect(page.get_by_label("Recipe")).to_have_value("dcgan-mnist")
     page.get_by_label("Recipe").select_option("cdcgan-mnist/slim")
     drop(page, tmp_path / "mine")

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import DIGITS, STEPS, toy_run
+from browser import DIGITS, STEPS, TOLERANCE, toy_run
 from playwright.sync_api import expect
 
 from gan_demo import open_run
@@ -19,7 +19,7 @@ def test_scrubbing_paints_each_snapshot_and_asks_nobody(served, visit, players):
     for index in (0, 3, 6, 1):
         visitor.scrub(index)
         wanted = film[index].reshape(16, -1).mean(1).reshape(4, 4)
-        assert np.allclose(visitor.tiles(), wanted, atol=3.5)  # in the next frame, however far the server
+        assert np.allclose(visitor.tiles(), wanted, atol=TOLERANCE)  # in the next frame, however far the server
     assert visitor.requests[before:] == []
     expect(visitor.page).to_have_url(re.compile(f"step={STEPS[1]}$"))
 

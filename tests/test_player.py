@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT, fit
+from conftest import ROOT, fit, small
 
 from gan_demo import film, inference, recipes
 from gan_demo.errors import GanDemoError
@@ -91,7 +91,7 @@ def test_eight_bits_change_the_pictures_by_under_one_percent_and_keep_a_history_
     from gan_demo.latents import latents
     from gan_demo.weights import load_weights
 
-    trainer = fit(recipes.get("mlp-mnist"), mnist, tmp_path / "run", length=150, snapshots=3)
+    trainer = fit(small(recipes.get("mlp-mnist")), mnist, tmp_path / "run", length=40, snapshots=3)
     assert 48 * trainer.run.snapshots[-1].bytes < 75e6
     exact = trainer.gan.average.module
     full = load_weights((tmp_path / "run" / "model.safetensors").read_bytes(), "model")

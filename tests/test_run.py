@@ -46,7 +46,7 @@ def test_a_config_survives_the_way_to_the_disk_and_back(folder):
     run.write_config(run.config)
     assert Run(folder).config == run.config
     recipe = run.config.as_recipe()
-    assert recipe.batch_size == 16 and recipe.latent_size == 16 and recipe.generator_widths == (256, 128, 64)
+    assert recipe.batch_size == 16 and recipe.latent_size == 16 and recipe.generator_widths == (64, 64, 32)
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,11 @@ def test_same_seed_same_run_other_seed_other_run(mnist, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "recipe", [small(CONVOLUTIONAL, batch_size=4), small(PERCEPTRON, discriminator_steps=2, ema=0.0)]
+    "recipe",
+    [
+        small(CONVOLUTIONAL, batch_size=4, generator_widths=(32, 32, 16), discriminator_widths=(16, 32)),
+        small(PERCEPTRON, discriminator_steps=2, ema=0.0),
+    ],
 )
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, mnist, tmp_path, monkeypatch):
@@ -127,8 +131,19 @@ def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
 
 
 def command(out: Path, *more: str) -> list[str]:
-    size = ("--steps", "200", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
-    arguments = ("dcgan-mnist", "--data", str(DATA), "--out", str(out), *size, "--no-evaluate", *more)
+    size = ("--steps", "300", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
+    arguments = (
+        "cdcgan-mnist",
+        "--with",
+        "slim",
+        "--data",
+        str(DATA),
+        "--out",
+        str(out),
+        *size,
+        "--no-evaluate",
+        *more,
+    )
     return [sys.executable, str(ROOT / "train.py"), *arguments]
 
 
