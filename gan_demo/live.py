@@ -40,12 +40,12 @@ class Wish:
     """What to train; None is the recipe's own, or no option."""
 
     recipe: str
-    option: str | None = None
     steps: int = LENGTHS[2]
     pictures: Path | None = None  # a folder or zip of a person's own
     learning_rates: Range | None = None  # generator, discriminator
     discriminator_steps: int | None = None  # k
     seed: int = 0
+    option: str | None = None
 
 
 @dataclass

@@ -67,8 +67,8 @@ class Recipe:
         if name is None:
             return self
         if name not in self.options:
-            known = f"choose one of {', '.join(self.options)}" if self.options else "leave it out"
-            raise GanDemoError(f"{self.name} has no option called {name[:60]!r}: {known}")
+            known = f", or choose one of {', '.join(self.options)}" if self.options else ""
+            raise GanDemoError(f"{self.name} has no option called {name[:60]!r}: leave it out{known}")
         option = self.options[name]
         facts = tuple((what, published, option.facts.get(what, here)) for what, published, here in self.facts)
         own = (f"`--with {name}`", "not published", option.why)
