@@ -14,7 +14,7 @@ from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Recipe
 
-pytest_plugins = ["browser", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
+pytest_plugins = ["browser", "growing", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
 
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("GAN_DEMO_DATA", ROOT / "data"))
@@ -34,7 +34,17 @@ def fit(recipe: Recipe, images: Images, out: Path, length: int, **options) -> tr
 
 
 LONGEST = [  # first, so that no process is left alone with one of them
-    *("training", "page_hub", "page_tabs", "page_replay", "page_talk", "hub_whole", "page_live", "hard_page"),
+    *(
+        "training",
+        "page_hub",
+        "page_tabs",
+        "page_growing",
+        "page_replay",
+        "page_talk",
+        "hub_whole",
+        "page_live",
+        "hard_page",
+    ),
     *("command_line", "end_to_end", "live", "player", "repository", "run", "hub_push", "modern", "copies"),
     "page_server",
 ]

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from browser import free_port
 from conftest import DATA, ROOT
+from growing import IMPATIENT
 from hub_double import SHIPPED, TOKEN, wait_until
 from playwright.sync_api import expect
-from test_page_hub import IMPATIENT
 
 from gan_demo import hub
 from gan_demo.player import Player, open_run

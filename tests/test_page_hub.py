@@ -1,6 +1,5 @@
-"""What a person would lose: a training that grows before their eyes, and runs from the Hub, whatever the Hub does."""
+"""What a person would lose with runs from the Hub, whatever the Hub does, and with what visitors name."""
 
-import dataclasses
 import json
 import os
 import re
@@ -8,15 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from browser import ROOT, STEPS, App
+from browser import ROOT, App
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from growing import SOON
 from hub_double import HubDouble, wait_until
 from playwright.sync_api import expect
 
@@ -25,55 +24,6 @@ from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 from gan_demo.run import Run
 from gan_demo.ui.library import Library
-
-SOON = 30_000  # ms: a page looks at a folder every 3 s, at the Hub every 15
-IMPATIENT = (  # app.py, but for asking every second or two, the folders and the Hub
-    "-c",
-    "import sys, app; from gan_demo.ui import sources; sources.HUB_SECONDS = sources.FIRST_SECONDS = 2;"
-    "sources.Folder.pause = lambda *_: 1; sources.Repository.pause = lambda self, _: None if self.pinned else 1;"
-    "sys.exit(app.main(sys.argv[1:]))",
-)
-
-
-class Growing:
-    """A finished run, and a copy of it that has come to its first `count` snapshots and goes on when told."""
-
-    def __init__(self, whole: Path, path: Path, count: int):
-        self.whole, self.path = Run(whole), path
-        shutil.copytree(whole, path)
-        for name in ("film.json", "film.webp", "metrics.json"):
-            (path / name).unlink(missing_ok=True)
-        run = Run(path)
-        run.rewind(STEPS[count - 1])
-        run.write_config(dataclasses.replace(run.config, steps=STEPS[count - 1]))
-
-    def grow(self) -> None:
-        run = Run(self.path)
-        entry = self.whole.snapshots[len(run.snapshots)]
-        run.append_history(next(row for row in self.whole.read_history() if row["step"] >= entry.step))
-        stored = self.whole.read_snapshot(entry.step)
-        run.add_snapshot(stored, entry.step, entry.epoch, entry.images, entry.seconds)
-
-    def files(self) -> dict[str, bytes]:
-        """What a push while training sends."""
-        run = Run(self.path)
-        return {name: (self.path / name).read_bytes() for name in hub.files_of(run)}
-
-
-@pytest.fixture
-def growing(runs, tmp_path) -> Growing:
-    return Growing(runs / "a-plain", tmp_path / "at-work", 3)
-
-
-@pytest.fixture
-def serve(launch, tmp_path):
-    """`serve(*arguments, hub=url)` starts app.py on a machine with an empty cache."""
-
-    def start(*arguments: str, hub: str = "http://127.0.0.1:9") -> App:
-        own = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
-        return launch(arguments[0], program=IMPATIENT, options=arguments[1:], environment=own)
-
-    return start
 
 
 @pytest.fixture
@@ -97,124 +47,6 @@ def open_by_name(app: App, name: str) -> tuple[int, dict]:
             return answer.status, json.load(answer)
     except HTTPError as refused:
         return refused.code, json.load(refused)
-
-
-# ---------------------------------------------------------------- a folder that grows
-
-
-def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
-    run = Run(growing.path)
-    planned = run.config
-    run.write_config(dataclasses.replace(planned, length=planned.steps))
-    visitor = visit(serve(str(growing.path))).open()
-    scrub, words = visitor.page.locator("#film .scrub"), visitor.page.locator("#film .now")
-    film = open_run(growing.whole.path).film(range(16))
-    visitor.sees(film[2])
-    expect(words).not_to_contain_text(re.compile("training,|stopped"))  # it is finished
-    run.write_config(planned)  # and resumed, to go on
-    expect(words).to_contain_text("training, step 40 of 4,000", timeout=SOON)
-    growing.grow()
-    expect(scrub).to_have_attribute("max", "3", timeout=SOON)  # who rests at the end goes along
-    visitor.sees(film[3])
-    expect(words).to_contain_text("training, step 120 of 4,000")  # what it has logged since
-    assert "step=" not in visitor.page.url
-    visitor.scrub(1)
-    growing.grow()
-    expect(scrub).to_have_attribute("max", "4", timeout=SOON)  # who has chosen a step stays there
-    visitor.sees(film[1])
-    expect(visitor.page).to_have_url(re.compile("step=10$"))
-    visitor.page.keyboard.press("End")
-    visitor.sees(film[4])
-    visitor.page.get_by_role("button", name="Pin").click()
-    growing.grow()
-    expect(scrub).to_have_attribute("max", "5", timeout=SOON)  # and so does who compares
-    visitor.sees(film[4])
-    visitor.sees(film[4], "#film .pinned canvas")
-
-
-def test_a_training_beside_another_run_grows_too(runs, growing, serve, visit, players):
-    visitor = visit(serve(str(runs / "b-classes"), str(growing.path))).open(model="b-classes", beside="a-plain")
-    film = players["a-plain"].film(range(16))
-    for arrived in (2, 3):
-        visitor.sees(film[arrived], "#film .beside canvas")
-        growing.grow()
-
-
-def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
-    visitor = visit(serve(str(growing.path))).open()
-    page, film = visitor.page, open_run(growing.whole.path).film(range(16))
-    box = page.locator("#film .seek").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
-    page.mouse.down()
-    visitor.sees(film[1])
-    with page.expect_response(re.compile("film.webp")):
-        growing.grow()
-    visitor.settle()
-    expect(page.locator("#film .scrub")).to_have_attribute("max", "2")
-    page.mouse.up()
-    expect(page.locator("#film .scrub")).to_have_attribute("max", "3")
-    visitor.sees(film[1])
-
-
-def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
-    visitor = visit(serve(str(growing.path))).open()
-    page, scrub = visitor.page, visitor.page.locator("#film .scrub")
-    page.get_by_label("Loop").click()
-    page.get_by_label("Speed").select_option("0.25")
-    page.get_by_role("button", name="Play").click()
-    growing.grow()
-    expect(scrub).to_have_attribute("max", "3", timeout=SOON)
-    expect(page.get_by_role("button", name="Pause")).to_be_visible()
-    expect(page.locator("#film .now")).to_contain_text("Step 100")  # it comes to the new one by itself
-    page.keyboard.press("End")  # from where it would play on to the start
-    page.get_by_role("tab", name="Generate").click()
-    page.wait_for_selector(".generate[data-shown]")
-    growing.grow()
-    expect(page.locator(".generate .step-value")).to_have_text("400", timeout=SOON)
-
-
-def test_a_folder_that_is_damaged_or_gone_for_a_moment_keeps_its_last_good_state(growing, monkeypatch):
-    monkeypatch.setattr("gan_demo.ui.sources.FOLDER_SECONDS", 0)
-    library = Library([str(growing.path)])
-    [key] = library.runs
-    before = library.card(key)
-    index = growing.path / "snapshots/index.json"
-    good = index.read_bytes()
-    index.write_text("{")
-    damaged = library.card(key)
-    assert "no valid JSON" in damaged["trouble"] and str(growing.path) not in damaged["trouble"]
-    aside = growing.path.rename(growing.path.with_name("aside"))
-    gone = library.card(key)
-    assert "no run folder" in gone["trouble"]
-    assert damaged["snapshots"] == gone["snapshots"] == before["snapshots"] and gone["history"] == before["history"]
-    aside.rename(growing.path)
-    index.write_bytes(good)
-    growing.grow()
-    after = library.card(key)
-    assert not after["trouble"] and len(after["snapshots"]) == 4 and after["revision"] != before["revision"]
-
-
-@pytest.mark.parametrize("others", [["b-classes"], []])
-def test_a_run_without_a_snapshot_appears_with_its_first(others, runs, growing, serve, visit):
-    index = growing.path / "snapshots/index.json"
-    first = index.read_bytes()
-    index.unlink()
-    app = serve(*(str(runs / name) for name in others), str(growing.path))
-    if not others:  # nothing to show but the wait for it
-        visitor = visit(app).open(wait="#waiting .sentences p")
-        expect(visitor.page.locator("#waiting")).to_contain_text(
-            "at-work has no snapshot yet: it appears with its first."
-        )
-        index.write_bytes(first)
-        return visitor.sees(open_run(growing.whole.path).film(range(16))[2])
-    visitor = visit(app).open()
-    notice = visitor.page.locator("#notice")
-    expect(notice).to_contain_text("at-work has no snapshot yet")
-    expect(notice).not_to_contain_text(str(growing.path))
-    index.write_bytes(first)
-    expect(notice).to_be_hidden(timeout=SOON)
-    visitor.choose("model", "DCGAN on MNIST")
-    visitor.sees(open_run(growing.whole.path).film(range(16))[2])
 
 
 # ---------------------------------------------------------------- the Hub as a source

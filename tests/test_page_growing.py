@@ -1,0 +1,127 @@
+"""What a person would lose while a training grows before their eyes: the film, their place in it, the page itself."""
+
+import dataclasses
+import re
+
+import pytest
+from growing import SOON
+from playwright.sync_api import expect
+
+from gan_demo.player import open_run
+from gan_demo.run import Run
+from gan_demo.ui.library import Library
+
+
+def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
+    run = Run(growing.path)
+    planned = run.config
+    run.write_config(dataclasses.replace(planned, length=planned.steps))
+    visitor = visit(serve(str(growing.path))).open()
+    scrub, words = visitor.page.locator("#film .scrub"), visitor.page.locator("#film .now")
+    film = open_run(growing.whole.path).film(range(16))
+    visitor.sees(film[2])
+    expect(words).not_to_contain_text(re.compile("training,|stopped"))  # it is finished
+    run.write_config(planned)  # and resumed, to go on
+    expect(words).to_contain_text("training, step 40 of 4,000", timeout=SOON)
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "3", timeout=SOON)  # who rests at the end goes along
+    visitor.sees(film[3])
+    expect(words).to_contain_text("training, step 120 of 4,000")  # what it has logged since
+    assert "step=" not in visitor.page.url
+    visitor.scrub(1)
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "4", timeout=SOON)  # who has chosen a step stays there
+    visitor.sees(film[1])
+    expect(visitor.page).to_have_url(re.compile("step=10$"))
+    visitor.page.keyboard.press("End")
+    visitor.sees(film[4])
+    visitor.page.get_by_role("button", name="Pin").click()
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "5", timeout=SOON)  # and so does who compares
+    visitor.sees(film[4])
+    visitor.sees(film[4], "#film .pinned canvas")
+
+
+def test_a_training_beside_another_run_grows_too(runs, growing, serve, visit, players):
+    visitor = visit(serve(str(runs / "b-classes"), str(growing.path))).open(model="b-classes", beside="a-plain")
+    film = players["a-plain"].film(range(16))
+    for arrived in (2, 3):
+        visitor.sees(film[arrived], "#film .beside canvas")
+        growing.grow()
+
+
+def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
+    visitor = visit(serve(str(growing.path))).open()
+    page, film = visitor.page, open_run(growing.whole.path).film(range(16))
+    box = page.locator("#film .seek").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
+    page.mouse.down()
+    visitor.sees(film[1])
+    with page.expect_response(re.compile("film.webp")):
+        growing.grow()
+    visitor.settle()
+    expect(page.locator("#film .scrub")).to_have_attribute("max", "2")
+    page.mouse.up()
+    expect(page.locator("#film .scrub")).to_have_attribute("max", "3")
+    visitor.sees(film[1])
+
+
+def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
+    visitor = visit(serve(str(growing.path))).open()
+    page, scrub = visitor.page, visitor.page.locator("#film .scrub")
+    page.get_by_label("Loop").click()
+    page.get_by_label("Speed").select_option("0.25")
+    page.get_by_role("button", name="Play").click()
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "3", timeout=SOON)
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator("#film .now")).to_contain_text("Step 100")  # it comes to the new one by itself
+    page.keyboard.press("End")  # from where it would play on to the start
+    page.get_by_role("tab", name="Generate").click()
+    page.wait_for_selector(".generate[data-shown]")
+    growing.grow()
+    expect(page.locator(".generate .step-value")).to_have_text("400", timeout=SOON)
+
+
+def test_a_folder_that_is_damaged_or_gone_for_a_moment_keeps_its_last_good_state(growing, monkeypatch):
+    monkeypatch.setattr("gan_demo.ui.sources.FOLDER_SECONDS", 0)
+    library = Library([str(growing.path)])
+    [key] = library.runs
+    before = library.card(key)
+    index = growing.path / "snapshots/index.json"
+    good = index.read_bytes()
+    index.write_text("{")
+    damaged = library.card(key)
+    assert "no valid JSON" in damaged["trouble"] and str(growing.path) not in damaged["trouble"]
+    aside = growing.path.rename(growing.path.with_name("aside"))
+    gone = library.card(key)
+    assert "no run folder" in gone["trouble"]
+    assert damaged["snapshots"] == gone["snapshots"] == before["snapshots"] and gone["history"] == before["history"]
+    aside.rename(growing.path)
+    index.write_bytes(good)
+    growing.grow()
+    after = library.card(key)
+    assert not after["trouble"] and len(after["snapshots"]) == 4 and after["revision"] != before["revision"]
+
+
+@pytest.mark.parametrize("others", [["b-classes"], []])
+def test_a_run_without_a_snapshot_appears_with_its_first(others, runs, growing, serve, visit):
+    index = growing.path / "snapshots/index.json"
+    first = index.read_bytes()
+    index.unlink()
+    app = serve(*(str(runs / name) for name in others), str(growing.path))
+    if not others:  # nothing to show but the wait for it
+        visitor = visit(app).open(wait="#waiting .sentences p")
+        expect(visitor.page.locator("#waiting")).to_contain_text(
+            "at-work has no snapshot yet: it appears with its first."
+        )
+        index.write_bytes(first)
+        return visitor.sees(open_run(growing.whole.path).film(range(16))[2])
+    visitor = visit(app).open()
+    notice = visitor.page.locator("#notice")
+    expect(notice).to_contain_text("at-work has no snapshot yet")
+    expect(notice).not_to_contain_text(str(growing.path))
+    index.write_bytes(first)
+    expect(notice).to_be_hidden(timeout=SOON)
+    visitor.choose("model", "DCGAN on MNIST")
+    visitor.sees(open_run(growing.whole.path).film(range(16))[2])
