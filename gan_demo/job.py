@@ -40,6 +40,16 @@ def show_recipes() -> None:
             print(f"  --with {name}: {option.why}")
 
 
+def folder(options: argparse.Namespace) -> Path:
+    """Where a run goes that was given no --out: runs/RECIPE[-OPTION]; when resuming, the one of them that is there."""
+    out = Path("runs") / full_name(options.recipe, options.option)
+    if not options.resume or options.option or out.exists():
+        return out
+    others = (Path("runs") / full_name(options.recipe, name) for name in recipes.get(options.recipe).options)
+    there = [other for other in others if other.exists()]
+    return there[0] if len(there) == 1 else out
+
+
 def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
     """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
     recipe = recipes.get(options.recipe).having(options.option)
@@ -70,7 +80,7 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
-    options.out = options.out or Path("runs") / full_name(options.recipe, options.option)
+    options.out = options.out or folder(options)
     settled = settle(options)
     with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
         try:

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import DATA, ROOT
 
-from gan_demo import recipes
+import train as cli
+from gan_demo import job, recipes
 from gan_demo.run import Run
 
 QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
@@ -75,6 +77,17 @@ def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
     assert with_more.returncode == 2 and "not trained with dropout: --resume keeps" in with_more.stderr
     longer = train(*arguments, "--resume", "--steps", "4")
     assert longer.returncode == 0 and "4 of 4 steps" in longer.stdout
+
+
+def test_a_run_with_an_option_is_resumed_without_naming_it_where_it_is_the_only_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resumed = cli.parse(["cdcgan-mnist", "--resume"])
+    assert job.folder(resumed) == Path("runs/cdcgan-mnist")
+    Path("runs/cdcgan-mnist-slim").mkdir(parents=True)
+    assert job.folder(resumed) == Path("runs/cdcgan-mnist-slim")
+    assert job.folder(cli.parse(["cdcgan-mnist"])) == Path("runs/cdcgan-mnist")
+    Path("runs/cdcgan-mnist-classifier").mkdir()
+    assert job.folder(resumed) == Path("runs/cdcgan-mnist")
 
 
 def test_a_persons_own_pictures_train(tmp_path):
