@@ -70,14 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def end_with(live: Live) -> None:
-    """Have SIGTERM end what trains, its state saved, before it ends this process as it always does."""
+    """Have SIGTERM, or a terminal that closes, end what trains, its state saved, before it ends this process."""
 
     def end(number: int, _: object) -> None:
         live.close()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    signal.signal(signal.SIGTERM, end)
+    for name in ("SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+            signal.signal(number, end)
 
 
 def default_sources() -> list[str]:

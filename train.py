@@ -54,6 +54,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("recipe", nargs="?", metavar="RECIPE", help="one of --list")
     add("--with", dest="option", metavar="OPTION", help="one of the recipe's options, which --list shows")
     add("--list", action="store_true", help="show the recipes with data set, size, parameters and published length")
+    add("--dataset", metavar="NAME", help="mnist, fashion-mnist, cifar10 or anime; the recipe's own by default")
     add(
         "--data",
         default="data",

@@ -235,6 +235,12 @@ def _figures(metrics: dict[str, Any]) -> str:
     lines.append(f"| real images | | {floor} |")
     meant = "; ".join(f"{name}: {MEASURES[name]}" for name in names if name in MEASURES)
     after = "" if metrics["best"] == shown[1][1]["step"] else " The best came before the last: the page opens there."
+    (_, best), (_, last) = shown
+    if last.get("classes", 0) < best.get("classes", 0):
+        after += (
+            f" Of the {best['classes']:.0f} classes that are seen there {last['classes']:.0f} are left at the end: the "
+            "others have died out, as they do in a GAN that nothing keeps from it."
+        )
     return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}.{after}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import HYPERPARAMETERS, LATER, Recipe
 from gan_demo.recipes import RECIPES
@@ -53,6 +54,9 @@ class Config:
         )
         if (known := RECIPES.get(self.recipe)) is None:
             return ran
+        if self.dataset != known.dataset:
+            kind, pictures = known.title.partition(" on ")[0], DATASETS.get(self.dataset)
+            known = dataclasses.replace(known, title=f"{kind} on {pictures.title if pictures else 'own pictures'}")
         known = known.as_in(ran)
         return dataclasses.replace(ran, title=known.title, facts=known.facts)
 

@@ -16,6 +16,7 @@ from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Range, Recipe
 
 NAME = "state/control.json"
+PARENT = "GAN_DEMO_PARENT"  # in the environment: the process that steers this one, without which it stops
 MAX_RATE, MAX_K = 0.1, 100
 PAUSE_SECONDS = 600  # after which a pause ends the training, its state saved: nobody may come back to it
 
@@ -72,6 +73,7 @@ class Follower:
 
     def __init__(self, folder: Path):
         self._folder = folder
+        self._parent = os.environ.get(PARENT)
         self._seen: object = None
         self.now: Control | None = None
         self.news()
@@ -88,6 +90,11 @@ class Follower:
         self._seen, before = seen, self.now
         self.now = read(self._folder) or before
         return self.now != before
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the process that steers this one is gone, as after a kill; Windows does not tell."""
+        return self._parent is not None and str(os.getppid()) != self._parent
 
     @property
     def paused(self) -> bool:

@@ -31,6 +31,7 @@ class Dataset:
     title: str
     folders: tuple[str, ...]  # any of these under --data holds it
     torchvision: str | None  # the class that reads and downloads it
+    channels: int
     classes: tuple[str, ...]
     licence: str
 
@@ -39,17 +40,18 @@ DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DATASETS = {
-    "mnist": Dataset("MNIST", ("MNIST/raw",), "MNIST", DIGITS, "none stated (Y. LeCun, C. Cortes, C. J. C. Burges)"),
-    "fashion-mnist": Dataset("Fashion-MNIST", ("FashionMNIST/raw",), "FashionMNIST", CLOTHES, "MIT (Zalando SE)"),
+    "mnist": Dataset("MNIST", ("MNIST/raw",), "MNIST", 1, DIGITS, "none stated (Y. LeCun, C. Cortes, C. J. C. Burges)"),
+    "fashion-mnist": Dataset("Fashion-MNIST", ("FashionMNIST/raw",), "FashionMNIST", 1, CLOTHES, "MIT (Zalando SE)"),
     "cifar10": Dataset(
-        "CIFAR-10", ("cifar-10-batches-py", "cifar10"), "CIFAR10", CIFAR10, "none stated (A. Krizhevsky, 2009)"
+        "CIFAR-10", ("cifar-10-batches-py", "cifar10"), "CIFAR10", 3, CIFAR10, "none stated (A. Krizhevsky, 2009)"
     ),
-    "ring": Dataset("Points on a ring", (), None, (), "none needed: this program draws them"),
-    "mixture": Dataset("Eight clouds of points", (), None, (), "none needed: this program draws them"),
+    "ring": Dataset("Points on a ring", (), None, 1, (), "none needed: this program draws them"),
+    "mixture": Dataset("Eight clouds of points", (), None, 1, (), "none needed: this program draws them"),
     "anime": Dataset(
         "Anime faces",
         ("anime",),
         None,
+        3,
         (),
         "educational purposes only (Anime-Face-Dataset); the rights stay with the artists and publishers",
     ),
@@ -64,6 +66,23 @@ class Images:
     labels: np.ndarray | None  # int64 (N,), or None where there are no classes
     classes: list[str]  # in order of the labels; empty where there are none
     name: str
+
+
+def suits(recipe: Recipe, name: str) -> bool:
+    """Whether a recipe can be trained on the published data set of that name: it has the classes, or is of points."""
+    if name in points.SHAPES or recipe.dataset in points.SHAPES:
+        return name == recipe.dataset
+    return bool(DATASETS[name].classes) or not recipe.conditional
+
+
+def on(recipe: Recipe, name: str | None) -> Recipe:
+    """The recipe on another published data set, at its own image size; GanDemoError where that one does not suit."""
+    if name is None:
+        return recipe
+    fitting = [other for other in DATASETS if suits(recipe, other)]
+    if name not in fitting:
+        raise GanDemoError(f"{recipe.name} cannot be trained on {name[:60]!r}: choose one of {', '.join(fitting)}")
+    return replace(recipe, dataset=name, channels=DATASETS[name].channels)
 
 
 def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple[Images, Recipe]:

@@ -41,9 +41,9 @@ def show_recipes() -> None:
 
 
 def folder(options: argparse.Namespace) -> Path:
-    """Where a run goes that was given no --out: runs/RECIPE[-OPTION]; when resuming, the one of them that is there."""
-    out = Path("runs") / full_name(options.recipe, options.option)
-    if not options.resume or options.option or out.exists():
+    """Where a run without --out goes: runs/RECIPE[-OPTION][-DATASET]; when resuming, the one of them that is there."""
+    out = Path("runs") / full_name(options.recipe, options.option, options.dataset)
+    if not options.resume or options.option or options.dataset or out.exists():
         return out
     others = (Path("runs") / full_name(options.recipe, name) for name in recipes.get(options.recipe).options)
     there = [other for other in others if other.exists()]
@@ -52,10 +52,11 @@ def folder(options: argparse.Namespace) -> Path:
 
 def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
     """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
-    recipe = recipes.get(options.recipe).having(options.option)
+    recipe = data.on(recipes.get(options.recipe).having(options.option), options.dataset)
     with torch.device("meta"):  # a size that its networks cannot have is told before thousands of pictures are read
         build(replace(recipe, image_size=options.image_size or recipe.image_size), 1 if recipe.conditional else 0)
     own = {
+        "dataset": options.dataset,
         "image_size": options.image_size,
         "batch_size": options.batch_size,
         "discriminator_steps": options.k,

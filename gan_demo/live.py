@@ -5,6 +5,7 @@ known of it comes from its run folder. It yields to whoever serves pages, and en
 """
 
 import ipaddress
+import math
 import os
 import shlex
 import shutil
@@ -13,16 +14,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from gan_demo import recipes
-from gan_demo.control import Control
-from gan_demo.data import DATASETS
+from gan_demo.control import PARENT, Control
+from gan_demo.data import DATASETS, on
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.recipe import Range, Recipe, full_name
+from gan_demo.recipe import Range, full_name
 from gan_demo.run import Run
 
 PROGRAM = Path(__file__).parent.parent / "train.py"
@@ -46,6 +48,12 @@ class Wish:
     discriminator_steps: int | None = None  # k
     seed: int = 0
     option: str | None = None
+    dataset: str | None = None  # another published one
+
+    @property
+    def name(self) -> str:
+        """Recipe, option and data set in one word."""
+        return full_name(self.recipe, self.option, self.dataset)
 
 
 @dataclass
@@ -79,10 +87,10 @@ class Live:
 
     # ---------------------------------------------------------------- what can be trained
 
-    def source(self, recipe: Recipe) -> str:
-        """Where the recipe's own data would come from: "there", "download", or "missing"."""
-        dataset = DATASETS[recipe.dataset]
-        if recipe.dataset in SHAPES:
+    def source(self, name: str) -> str:
+        """Where the data set of that name would come from: "there", "download", or "missing"."""
+        dataset = DATASETS[name]
+        if name in SHAPES:
             return "there"
         pictures = dataset.torchvision is None or dataset.torchvision == "CIFAR10"
         for folder in dataset.folders:
@@ -94,7 +102,7 @@ class Live:
 
     def start(self, wish: Wish) -> Job:
         """Start a training. GanDemoError where one is at work already, or this one cannot be."""
-        recipe = recipes.get(wish.recipe).having(wish.option)
+        recipe = on(recipes.get(wish.recipe).having(wish.option), wish.dataset)
         if wish.steps not in LENGTHS:
             raise GanDemoError(
                 f"{str(wish.steps)[:20]} steps will not do: choose one of {', '.join(map(str, LENGTHS))}"
@@ -104,15 +112,15 @@ class Live:
             wish.discriminator_steps or recipe.discriminator_steps,
             seconds=self.limit,
         )
-        if wish.pictures is None and self.source(recipe) == "missing":
+        if wish.pictures is None and self.source(recipe.dataset) == "missing":
             title = DATASETS[recipe.dataset].title
             raise GanDemoError(
-                f"{title} is not here and cannot be downloaded: choose another recipe, or your own pictures"
+                f"{title} is not here and cannot be downloaded: choose other pictures, or drop some of your own"
             )
         with self._lock:
             if self.running:
                 raise GanDemoError("a training is at work here already: watch it, and start yours when it has ended")
-            job = Job(wish, self._free_folder(full_name(wish.recipe, wish.option)), steered)
+            job = Job(wish, self._free_folder(wish.name), steered)
             self._launch(job)
             return job
 
@@ -146,14 +154,23 @@ class Live:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    env={**os.environ, "OMP_NUM_THREADS": str(_cores()), "OMP_WAIT_POLICY": "passive"},
+                    env={
+                        **os.environ,
+                        PARENT: str(os.getpid()),
+                        "OMP_NUM_THREADS": str(_cores()),
+                        "OMP_WAIT_POLICY": "passive",
+                    },
                     start_new_session=True,  # Ctrl-C in the page's terminal reaches it through close() alone
+                    creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # Windows
                 )
         except OSError as error:
             why = f"({error.strerror}): see that {self.out} can be written"
             raise GanDemoError(f"a training cannot be started {why}") from None
         if hasattr(os, "setpriority"):
-            os.setpriority(os.PRIO_PROCESS, job.process.pid, NICENESS)  # before it starts a thread: they inherit it
+            nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+            os.setpriority(os.PRIO_PROCESS, job.process.pid, nice)  # before it starts a thread: they inherit it
+            with suppress(OSError):  # Linux may weigh sessions first, and the processes of each only after that
+                Path(f"/proc/{job.process.pid}/autogroup").write_text(str(nice))
         job.since = time.monotonic()
         self.job = job
         threading.Thread(target=self._watch, args=(job, job.process), name="live", daemon=True).start()
@@ -163,6 +180,7 @@ class Live:
         wish = job.wish
         size = ["--steps", str(wish.steps), "--snapshots", str(SNAPSHOTS), "--seed", str(wish.seed), "--no-evaluate"]
         recipe = [wish.recipe, *(["--with", wish.option] if wish.option else [])]
+        recipe += ["--dataset", wish.dataset] if wish.dataset else []
         if wish.pictures and wish.pictures.is_dir():  # a batch of so few as there are
             count = sum(path.is_file() for path in wish.pictures.rglob("*"))
             if count < recipes.get(wish.recipe).having(wish.option).batch_size:
@@ -214,6 +232,8 @@ class Live:
             job.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             job.process.kill()
+        if (job.path / "config.json").exists():
+            self._let_go(job)
 
     def seconds(self) -> float:
         """How long it has been training since the button was pressed, pauses left out."""
@@ -260,8 +280,15 @@ class Live:
         with self._lock:
             job.before = self.seconds()
             job.ended = self._end(job, process.returncode)
-            if not (job.path / "config.json").exists():
+            if (job.path / "config.json").exists():
+                self._let_go(job)
+            else:
                 shutil.rmtree(job.path, ignore_errors=True)  # it never came to a run
+
+    def _let_go(self, job: Job) -> None:
+        """Leave a control that neither holds nor ends a person who goes on with `train.py --resume`."""
+        with suppress(OSError):
+            replace(job.control, paused=False, seconds=math.inf).write(job.path)
 
     def _end(self, job: Job, status: int) -> tuple[str, str]:
         """What became of it, in a word and in a sentence."""
@@ -273,7 +300,8 @@ class Live:
             reached, length = run.config.steps, run.config.length
             if reached >= length:
                 return "done", f"Trained {reached:,} steps."
-            why = "" if job.stopping else " at its limit of time"
+            why = " after a pause that nobody ended" if job.control.paused else " at its limit of time"
+            why = "" if job.stopping else why
             return "stopped", f"Stopped{why} at step {reached:,} of {length:,}; everything is saved."
         if status in (130, -signal.SIGINT):
             return "stopped", "Stopped before the first step." if run is None else "Stopped; what was saved is there."
@@ -310,8 +338,7 @@ class Live:
             return None
         data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
         where = "" if data == "data" else f" --data {shlex.quote(data)}"
-        name = full_name(job.wish.recipe, job.wish.option)
-        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{name}"
+        done = f"--out {shlex.quote(path)} --resume --steps {steps} --push-to-hub USER/{job.wish.name}"
         return f"python train.py {job.wish.recipe}{where} {done}"
 
     def _told(self, path: Path) -> str:

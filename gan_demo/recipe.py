@@ -112,9 +112,9 @@ OWN = ("batch_size", "ema", "discriminator_steps", "learning_rates")  # a person
 LATER = ("gradient_penalty", "augment", "annealing")  # the first runs lack them; a run records them where it uses them
 
 
-def full_name(recipe: str, option: str | None) -> str:
-    """Recipe and option in one word, as a folder may be called."""
-    return "-".join(filter(None, (recipe, option)))
+def full_name(recipe: str, option: str | None, dataset: str | None = None) -> str:
+    """Recipe, option and data set in one word, as a folder may be called; None is the recipe's own, or no option."""
+    return "-".join(filter(None, (recipe, option, dataset)))
 
 
 def facts_table(recipe: Recipe) -> str:

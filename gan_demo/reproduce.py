@@ -5,6 +5,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from gan_demo.data import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
 from gan_demo.recipe import HYPERPARAMETERS
@@ -56,7 +57,7 @@ def command(run: Run) -> str:
         if recipe is None or getattr(ran, name) != getattr(recipe, name):
             words += [flag, str(getattr(ran, name))]
     if recipe is not None and config.dataset != recipe.dataset:
-        words += ["--data", "PICTURES"]
+        words += ["--dataset", config.dataset] if config.dataset in DATASETS else ["--data", "PICTURES"]
     return shlex.join(words)
 
 

@@ -33,6 +33,8 @@ CPU = torch.device("cpu")
 LARGE = 10_000_000  # bytes of a discriminator's file from which on it is stored in 8 bit
 SNAPSHOTS = 32
 SAVE_SECONDS = 60  # at most this much work is lost by a kill
+LOOK_SECONDS = 1  # a training that is steered logs and obeys at least so often,
+PICTURE_SECONDS = 10  # and shows what it makes
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class Trainer:
         Raises GanDemoError where a loss is no longer finite or the folder cannot be written; it then opens at its last
         good snapshot.
         """
-        self._session = self._logged = self._saved = time.monotonic()
+        self._session = self._logged = self._saved = self._pictured = time.monotonic()
         self._before = self.seconds
         with kept(self.run.path), self._signals(), self._bar() as bar:
             if self.step == 0 and not self.run.snapshots:
@@ -196,15 +198,20 @@ class Trainer:
             while self.step < self.options.length and not self._stopping():
                 self.train_step()
                 bar.update()
-                if self.step % self.log_every == 0 or self.step == self.options.length:
+                due = self.step % self.log_every == 0 or self.step == self.options.length
+                if due or self._late(self._logged, LOOK_SECONDS):
                     self._log(bar)
-                if self.step in self.schedule:
+                if self.step in self.schedule or self._late(self._pictured, PICTURE_SECONDS):
                     self._save(snapshot=True)
                 elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
                     self._save(snapshot=False)
             if self.stopped_by or self.step != self.last_snapshot:  # or that is the end now
                 self.unscheduled = self.step if self.stopped_by and self.step != self.last_snapshot else None
                 self._save(snapshot=True)
+
+    def _late(self, since: float, seconds: float) -> bool:
+        """Whether somebody steers this training and has seen nothing new for so many seconds."""
+        return self.control.now is not None and self.world.size == 1 and time.monotonic() - since > seconds
 
     def _stopping(self) -> bool:
         if self.world.size == 1:
@@ -277,23 +284,27 @@ class Trainer:
         if self.control.paused:
             self._save(snapshot=False)
             start = time.monotonic()
-            if not self.control.wait(lambda: bool(self.stopped_by)):
+            if not self.control.wait(lambda: bool(self.stopped_by) or self.control.orphaned):
                 self.stopped_by = "a pause that nobody ended"
             gone = time.monotonic() - start
-            self._session, self._logged, self._saved = self._session + gone, self._logged + gone, self._saved + gone
+            for clock in ("_session", "_logged", "_saved", "_pictured"):
+                setattr(self, clock, getattr(self, clock) + gone)
         if (now := self.control.now) is None:
             return
         self.recipe = now.fitted(self.recipe)
         self.gan.steer(self.recipe)
         if self._before + time.monotonic() - self._session > now.seconds:
             self.stopped_by = self.stopped_by or "its limit of time"
+        if self.control.orphaned:
+            self.stopped_by = self.stopped_by or "the end of the page that began it"
 
     def _check_finite(self) -> None:
         if (fine := int(self.fine)) < self.summed:
             bad = self.step - self.summed + fine + 1
             raise GanDemoError(
                 f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
-                f"before (last snapshot: step {self.last_snapshot}); try --precision fp32 or another --seed"
+                f"before (last snapshot: step {self.last_snapshot}); try smaller learning rates, --precision fp32 or "
+                "another --seed"
             )
 
     # ---------------------------------------------------------------- saving
@@ -310,20 +321,22 @@ class Trainer:
             resume.write(self, random_states)
             for listener in self.listeners if snapshot else ():
                 listener(self.run)
-        self.last_snapshot = self.step if snapshot else self.last_snapshot
         self._saved = time.monotonic()
+        if snapshot:
+            self.last_snapshot, self._pictured = self.step, self._saved
 
     def _write_snapshot(self) -> None:
         self.gan.average.calibrate(*self._calibration())
         averaged, axes = weights_of(self.gan.average.module), output_axes(self.gan.average.module)
         images = self.batches * self.recipe.batch_size
         epoch = self.batches / batches_per_epoch(len(self.pixels), self.recipe)
-        self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
         discriminator = weights_of(self.gan.discriminator)
         if sum(value.nbytes for value in discriminator.values()) > LARGE:
             discriminator = quantize(discriminator, output_axes(self.gan.discriminator))
         self.run.write_model(averaged, discriminator, self.step)
+        # Last, for its index names a new state of the run: who then reads what goes with it finds it there.
+        self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         config = replace(
             self.run.config,
             steps=self.step,

@@ -1,10 +1,15 @@
-"""What a person with a GPU would lose: the same training, only faster."""
+"""What a person would lose to speed: the same training, only faster."""
+
+import copy
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import small
 
-from gan_demo import recipes
+from gan_demo import capture, recipes
 from gan_demo.gan import GAN
 from gan_demo.machine import choose_device
 from gan_demo.parallel import World
@@ -47,3 +52,92 @@ def test_a_captured_step_is_the_eager_one(recipe, precision):
     apart = (weights - weights_eager).abs()
     assert float(apart.quantile(0.99)) < 1e-5 and float(apart.max()) < max(recipe.learning_rates)
     assert torch.equal(random, random_eager)
+
+
+class Random(torch.Generator):
+    """A CPU's generator with the method that only a GPU's has."""
+
+    def graphsafe_set_state(self, state: torch.Generator) -> None:
+        self.set_state(state.get_state())
+
+
+def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_so(monkeypatch, capsys):
+    """A stand-in for a GPU whose every capture fails half way: the same losses as without one, and one line."""
+
+    @contextmanager
+    def failing(graph, stream):
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing\nand more")
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    for name, double in {
+        "Stream": lambda device: stream,
+        "stream": lambda stream: nullcontext(),
+        "current_stream": lambda: stream,
+        "set_stream": lambda stream: None,
+        "default_generators": [Random()],
+        "CUDAGraph": SimpleNamespace,
+        "graph": failing,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, double)
+    recipe = small(recipes.get("dcgan-mnist"), discriminator_dropout=0.0)
+    device, rows = torch.device("cpu"), []
+    for tried in (True, False):
+        gan = GAN(recipe, 0, World(device), device)
+        gan.random = Random().manual_seed(0)
+        if tried:
+            gan.updates, gan.way = capture.Captured(gan), "captured"
+        torch.manual_seed(1)
+        shape = (recipe.batch_size, 1, 28, 28)
+        batches = [(torch.randint(256, shape, dtype=torch.uint8), torch.zeros(shape[0], dtype=torch.int64))]
+        rows.append([[float(term.detach()) for term in gan.step(batches).values()] for _ in range(capture.WARM_UP + 3)])
+        assert gan.way == "eager"
+    assert rows[0][: capture.WARM_UP] == rows[1][: capture.WARM_UP]
+    assert "a step of dcgan-mnist cannot be captured, so it runs eagerly (operation not" in capsys.readouterr().err
+
+
+def test_a_step_is_the_published_arithmetic():
+    """Three steps in channels_last with a fused Adam beside the plain way: the same losses, the same weights."""
+    recipe = small(recipes.get("cdcgan-mnist"), discriminator_dropout=0.0, generator_widths=(32, 32, 16), ema=0.0)
+    device, size = torch.device("cpu"), recipe.batch_size
+    gan = GAN(recipe, 10, World(device), device)
+    generator, discriminator = (
+        copy.deepcopy(network).to(memory_format=torch.contiguous_format)
+        for network in (gan.generator, gan.discriminator)
+    )
+    adams = [
+        torch.optim.Adam(network.parameters(), rate, recipe.betas)
+        for network, rate in zip((generator, discriminator), recipe.learning_rates, strict=True)
+    ]
+    random, one, none = torch.Generator().manual_seed(0), torch.ones(size), torch.zeros(size)
+
+    def fakes():
+        z = torch.randn(size, recipe.latent_size, generator=random)
+        classes = F.one_hot(torch.randint(10, (size,), generator=random), 10).float()
+        return generator(z, classes), classes
+
+    for _ in range(3):
+        pixels, labels = torch.randint(256, (size, 1, 28, 28), dtype=torch.uint8), torch.randint(10, (size,))
+        ours = gan.step([(pixels, labels)])
+
+        fake, classes = fakes()
+        adams[1].zero_grad()
+        on_real = discriminator(pixels / 127.5 - 1, F.one_hot(labels, 10).float()).source
+        on_fake = discriminator(fake.detach(), classes).source
+        bce = F.binary_cross_entropy_with_logits
+        d_real, d_fake = bce(on_real, one) / 2, bce(on_fake, none) / 2
+        (d_real + d_fake).backward()
+        adams[1].step()
+
+        fake, classes = fakes()
+        adams[0].zero_grad()
+        g = bce(discriminator(fake, classes).source, one)
+        g.backward()
+        adams[0].step()
+        for name, plain in {"d_real": d_real, "d_fake": d_fake, "g": g}.items():
+            assert float(ours[name].detach()) == pytest.approx(float(plain.detach()), rel=1e-4)
+    for network, plain in ((gan.generator, generator), (gan.discriminator, discriminator)):
+        apart = torch.cat(
+            [(a - b).detach().abs().flatten() for a, b in zip(network.parameters(), plain.parameters(), strict=True)]
+        )
+        assert float(apart.quantile(0.99)) < 1e-5 and float(apart.max()) < max(recipe.learning_rates)

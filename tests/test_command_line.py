@@ -37,6 +37,9 @@ def test_the_list_shows_every_recipe_with_its_facts():
         (["dcgan-mnist", "--steps", "many"], ["--steps"]),
         (["mlp-mnist", "--with", "luck"], ["luck", "dropout"]),
         (["dcgan-anime", "--with", "dropout"], ["dropout", "leave it out"]),
+        (["dcgan-mnist", "--dataset", "cats"], ["cats", "fashion-mnist", "anime"]),
+        (["cdcgan-mnist", "--dataset", "anime"], ["anime", "choose one of mnist, fashion-mnist, cifar10"]),
+        (["toy-ring", "--dataset", "mnist"], ["mnist", "choose one of ring"]),
         (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
         (["dcgan-mnist", "--image-size", "3"], ["--image-size", "from 4 to 512"]),
         (["dcgan-mnist", "--batch-size", "1"], ["--batch-size", "from 2 to"]),
@@ -101,6 +104,7 @@ def test_a_persons_own_pictures_train(tmp_path):
     done = train(*arguments, "--out", str(tmp_path / "run"), "--steps", "2", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "sliced Wasserstein distance" in done.stdout
+    assert Run(tmp_path / "run").config.as_recipe().title == "Conditional DCGAN on own pictures"
     from gan_demo.player import open_run
 
     player = open_run(tmp_path / "run")
@@ -123,6 +127,19 @@ def test_the_command_that_reproduce_names_makes_the_same_run_again(tmp_path):
     assert done.returncode == 0, done.stderr
     digests = [[one.sha256 for one in Run(folder).snapshots] for folder in (first, again)]
     assert digests[0] == digests[1] and len(digests[0]) == 3
+
+
+def test_a_recipe_trains_on_another_data_set_and_says_so(tmp_path):
+    out = tmp_path / "runs" / "digits"
+    done = train("cdcgan-fashion", "--dataset", "mnist", "--batch-size", "8", "--out", str(out), *QUICK)
+    assert done.returncode == 0, done.stderr
+    config = Run(out).config
+    assert (config.dataset, config.classes[3], config.as_recipe().title) == ("mnist", "3", "Conditional DCGAN on MNIST")
+    assert " --dataset mnist" in train("--reproduce", str(out.parent)).stdout
+    longer = train("cdcgan-fashion", "--out", str(out), *QUICK, "--resume", "--steps", "3")
+    assert longer.returncode == 0 and "3 of 3 steps" in longer.stdout, longer.stderr
+    other = train("cdcgan-fashion", "--dataset", "cifar10", "--out", str(out), *QUICK, "--resume")
+    assert other.returncode == 2 and "trained with dataset mnist: --resume keeps it" in other.stderr
 
 
 def test_the_shipped_runs_name_their_command():

@@ -39,7 +39,8 @@ def ask(app: App, path: str, body: dict | None = None, **headers: str) -> tuple[
 def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     speaker = visit(stage).open(wait=".live .start", tab="live")
     page = speaker.page
-    page.get_by_label("Recipe").select_option("mlp-mnist/dropout")
+    page.get_by_label("Recipe").select_option("mlp-fashion")
+    page.get_by_label("Pictures").select_option("MNIST")
     page.get_by_label("Length").select_option("30000")
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector(LIVE, timeout=LONG)
@@ -64,16 +65,22 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"})[0] == 403  # as another site's page would send it
     rebound = {"X-Gan-Live": "new", "Host": "evil.example"}  # as one would whose name leads to this machine
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **rebound)[0] == 403
+    behind = {"X-Gan-Live": "new", "X-Forwarded-For": "203.0.113.7"}  # a stranger, by way of a proxy on this machine
+    assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **behind)[0] == 403
 
+    run = tmp_path / "live" / "live-mlp-fashion-mnist"
+    assert (Run(run).config.recipe, Run(run).config.dataset) == ("mlp-fashion", "mnist")
+    page.get_by_role("button", name="k too small").click()
+    until(lambda: Run(run).read_history()[-1]["discriminator_rate"] == 2e-3 / 32)
     page.get_by_role("button", name="k too large").click()
-    run = tmp_path / "live" / "live-mlp-mnist-dropout"
     until(lambda: Run(run).read_history()[-1]["k"] == 24)
+    assert Run(run).read_history()[-1]["discriminator_rate"] == 2e-3
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     steps = Run(run).steps
-    expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-mnist-dropout")
+    expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-fashion-mnist")
     page.get_by_role("button", name="Replay it").click()
-    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST (dropout)")
+    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST")
     expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(steps) - 1))
     assert json.loads((run / "film.json").read_text())["steps"] == steps
     last = speaker.tiles()
@@ -82,8 +89,10 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert np.abs(speaker.tiles() - last).max() > 1
 
     page.get_by_role("tab", name="Live").click()
+    page.get_by_label("k, discriminator").press("Home")  # what is turned after the end counts when it goes on
     page.get_by_role("button", name="Go on").click()
     until(lambda: Run(run).steps[-1] > steps[-1])
+    until(lambda: Run(run).read_history()[-1]["k"] == 1)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     page.get_by_role("button", name="Replay it").click()  # it has grown since it was replayed
@@ -112,9 +121,12 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
     page.locator(".live .files").set_input_files([str(path) for path in (tmp_path / "mine").rglob("*.png")][1:])
     expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (39)")
-    expect(page.get_by_label("Recipe")).to_have_value("dcgan-mnist")
+    expect(page.get_by_label("Recipe")).to_have_value("dcgan-mnist/slim")
+    page.get_by_label("Recipe").select_option("toy-mixture")
+    expect(page.locator(".live .data option")).to_have_text(["Eight clouds of points"])
     page.get_by_label("Recipe").select_option("cdcgan-mnist/slim")
-    drop(page, tmp_path / "mine")
+    (tmp_path / "mine" / "cover.png").write_bytes((tmp_path / "mine" / "cats" / "0.png").read_bytes())
+    drop(page, tmp_path / "mine")  # the picture beside the classes is left out, as train.py leaves it
     expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (40)")
     expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
     page.get_by_role("button", name="Start").click()
@@ -138,8 +150,10 @@ def drop(page, folder: Path) -> None:
         """(files) => {
           const root = { isFile: false, name: "mine", children: {} };
           for (const [path, bytes] of Object.entries(files)) {
-            const [, group, name] = path.split("/");
-            const box = (root.children[group] ??= { isFile: false, name: group, children: {} });
+            const [, ...below] = path.split("/");
+            const name = below.pop();
+            const [group] = below;
+            const box = group ? (root.children[group] ??= { isFile: false, name: group, children: {} }) : root;
             const file = new File([new Uint8Array(bytes)], name);
             box.children[name] = { isFile: true, name, file: (done) => done(file) };
           }
@@ -154,6 +168,24 @@ def drop(page, folder: Path) -> None:
         }""",
         files,
     )
+
+
+def test_the_toy_s_points_move_over_the_verdict(stage, visit, tmp_path):
+    page = visit(stage).open(wait=".live .start", tab="live").page
+    page.get_by_label("Recipe").select_option("toy-mixture")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(LIVE, timeout=LONG)
+    colours = "() => { const c = document.querySelector('.live canvas'); const d = c.getContext('2d')"
+    colours += ".getImageData(0, 0, c.width, c.height).data; return new Set(new Uint32Array(d.buffer)).size }"
+    assert page.evaluate(colours) > 50  # a field and points: not one colour
+    before = shown(page)
+    page.wait_for_function(
+        "before => document.querySelector('.live').dataset.shown !== before", arg=before, timeout=LONG
+    )
+    expect(page.locator(".live .aside")).to_contain_text("orange: D says real")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
+    assert Run(tmp_path / "live" / "live-toy-mixture").config.dataset == "mixture"
 
 
 def test_where_strangers_come_nobody_trains(runs, launch, visit):

@@ -153,11 +153,24 @@ def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
     expect(page).not_to_have_url(re.compile("step="))
 
 
+def test_times_are_said_as_a_person_says_them(served, visit):
+    visitor = visit(served).open(model="a-plain")
+    said = visitor.page.evaluate("[0.44, 9.96, 59.6, 119.7, 3599.7, 7260].map(gan.duration)")
+    assert said == ["0.4 s", "10 s", "1 min 0 s", "2 min 0 s", "1 h 0 min", "2 h 1 min"]
+
+
 def test_pin_and_first_against_last(served, visit, players):
     visitor = visit(served).open(model="a-plain", step=1000)
     page = visitor.page
     film = players["a-plain"].film(range(16))
-    page.get_by_role("button", name="Pin").click()
+    pin = page.get_by_role("button", name="Pin")
+    visitor.scrub(0)
+    pin.click()
+    expect(pin).to_have_attribute("aria-pressed", "true")
+    pin.click()
+    expect(page.locator("#film canvas")).to_have_count(1)
+    visitor.scrub(STEPS.index(1000))
+    pin.click()
     visitor.scrub(1)
     visitor.sees(film[1])
     visitor.sees(film[STEPS.index(1000)], "#film .pinned canvas")

@@ -235,6 +235,13 @@ def test_a_zero_gpu_space_finds_the_function_that_it_insists_on(tmp_path, monkey
     assert len(spaces.declared) == 1
 
 
+def test_a_curve_keeps_the_digits_of_a_small_learning_rate():
+    from gan_demo.ui.library import curves
+
+    rows = [{"step": step, "rate": 6.25e-6, "g": 0.6931471} for step in (1.0, 2.0)]
+    assert curves(rows) == {"step": [1, 2], "rate": [6.25e-6, 6.25e-6], "g": [0.69315, 0.69315]}
+
+
 def test_two_runs_of_one_name_are_both_there(tmp_path):
     from gan_demo.ui.library import Library
 

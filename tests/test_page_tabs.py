@@ -137,7 +137,7 @@ def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
 
 
 def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
-    visitor = visit(served).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2")
+    visitor = visit(served).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2,5:5,6:6")
     pad = visitor.page.locator(".pad canvas")
     images = players["b-classes"].pad([(3, 3), (9, 8), (4, 1), (7, 2)], 12)
     box = pad.bounding_box()
@@ -151,6 +151,11 @@ def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
     pad.press("ArrowRight")
     expect(pad).to_have_attribute("data-spot", "7,5")
     assert visitor.requests[before:] == []
+    visitor.page.get_by_label("Seed of stop B").fill("2")
+    visitor.page.get_by_label("Seed of stop B").press("Enter")
+    expect(visitor.page).to_have_url(
+        re.compile(r"stops=2%3A8%2C4%3A1%2C7%3A2%2C5%3A5%2C6%3A6|stops=2:8,4:1,7:2,5:5,6:6")
+    )
 
 
 def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):

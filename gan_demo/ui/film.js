@@ -101,9 +101,12 @@ function draw() {
   scrub.setAttribute("aria-valuetext", caption.headline);
   place(part(".playhead"), index);
   if (pinned !== null) place(part(".pinhead"), pinned);
-  part(".pin").setAttribute("aria-pressed", pinned !== null && pinned !== 0);
-  part(".ends").setAttribute("aria-pressed", pinned === 0 && index === last());
+  part(".pin").setAttribute("aria-pressed", pinned !== null && !ends());
+  part(".ends").setAttribute("aria-pressed", ends());
 }
+
+/* Whether the first and the last stand side by side. */
+const ends = () => pinned === 0 && index === last() && last() > 0;
 
 function tell(place, { headline, facts }) {
   part(`${place} .headline`).textContent = headline;
@@ -313,9 +316,9 @@ press(".back", () => step(-1));
 press(".forth", () => step(1));
 press(".loop", () => part(".loop").setAttribute("aria-pressed", part(".loop").getAttribute("aria-pressed") !== "true"));
 press(".best", () => step(film.best - index));
-press(".pin", () => pin(pinned === null || pinned === 0 ? index : null));
+press(".pin", () => pin(pinned === null || ends() ? index : null));
 press(".ends", () => {
-  const on = part(".ends").getAttribute("aria-pressed") === "true";
+  const on = ends();
   pin(on ? null : 0);
   if (!on) step(last() - index);
 });

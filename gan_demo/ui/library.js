@@ -84,10 +84,15 @@ Object.assign(gan, (() => {
 
   /* Once, when the page is there: fetch what the address asks for and the page did not come with. */
   async function join() {
-    const asked = new URLSearchParams(location.search).get("model") ?? "";
+    const query = new URLSearchParams(location.search);
     try {
       if (library.pending) await list();
-      if (!gan.run(asked) && library.allow_hub && asked.includes("/")) await open(asked);
+      const missing = ["model", "beside"].map((name) => query.get(name) ?? "").filter((name) => name.includes("/") && !gan.run(name));
+      if (library.allow_hub && missing.length) {
+        for (const name of missing) await open(name);
+        gan.hush();
+        gan.refresh(["runs"]);
+      }
     } catch (error) {
       gan.say(error.message);
     }

@@ -7,7 +7,7 @@ const HEADER = "X-Gan-Live";
 const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
 const WAITING = 4000;
 const FIRST = "cdcgan-mnist/slim"; // there are digits within a minute
-const CLASSLESS = "dcgan-mnist"; // for pictures without classes, of any size
+const CLASSLESS = "dcgan-mnist/slim"; // for pictures without classes, of any size
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
@@ -27,6 +27,9 @@ let status = { phase: "idle", key: null };
 let card = null; // of the run on the stage
 let picture = null; // its tiles, and the address they came from
 let own = null; // pictures of the visitor's: {pictures, count}
+let picked = null; // the data set that was chosen by hand, or those pictures
+let sending = false;
+let turnedSince = false; // a knob, since the training ended
 let hint = "";
 let timer = 0;
 
@@ -259,23 +262,28 @@ function sayKnobs() {
   }
 }
 
+/* The published data sets that suit the recipe, its own first, and what was dropped here. */
 function offerData() {
-  const { data, source } = recipe();
-  const where = { there: data, download: `${data} (downloaded first)`, missing: `${data} (not here)` }[source];
-  const options = [new Option(where, "")];
-  options[0].disabled = source === "missing";
-  if (own) options.push(new Option(`Your pictures (${gan.number(own.count)})`, own.pictures));
+  const names = [recipe().data, ...recipe().suits.filter((name) => name !== recipe().data)];
+  const options = names.map((name) => {
+    const { title, source } = OFFERS.data[name];
+    const where = { there: title, download: `${title} (downloaded first)`, missing: `${title} (not here)` }[source];
+    return Object.assign(new Option(where, name), { disabled: source === "missing" });
+  });
+  if (own && recipe().pictures) options.push(new Option(`Your pictures (${gan.number(own.count)})`, own.pictures));
   part(".data").replaceChildren(...options);
-  part(".data").value = own?.pictures ?? "";
+  part(".data").value = options.some((one) => one.value === picked && !one.disabled) ? picked : recipe().data;
 }
 
 function drawControls() {
   const free = !running();
+  if (!free) turnedSince = false;
   if (!free && !element.querySelector("input[type=range]:active")) {
     if (part(".recipe").value !== named(status)) {
       part(".recipe").value = named(status);
       offerData();
     }
+    if (status.dataset) part(".data").value = status.dataset;
     setKnobs(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;
@@ -284,17 +292,24 @@ function drawControls() {
   for (const button of element.querySelectorAll("[data-preset]")) button.disabled = part(".k").disabled;
   const goesOn = hands && (status.phase === "paused" || (free && status.resumable));
   part(".start").hidden = !free;
+  part(".start").disabled = sending;
   part(".go-on").hidden = !goesOn;
   part(".pause").hidden = !(hands && status.phase === "training");
   part(".stop").hidden = !(hands && ["starting", "training", "paused"].includes(status.phase));
+  sayHint();
+}
+
+function sayHint() {
   const limit = `It ends by itself after ${gan.duration(OFFERS.limit)}, and goes on when this page is closed.`;
-  const why = recipe().why ? `${recipe().why[0].toUpperCase()}${recipe().why.slice(1)}. ` : "";
-  part(".hint").textContent = free ? hint || why + limit : hands ? hint || limit : "Another visitor has the hands on this training: you watch it.";
+  const why = recipe().why && !running() ? `${recipe().why[0].toUpperCase()}${recipe().why.slice(1)}. ` : "";
+  const watching = running() && status.yours !== true;
+  part(".hint").textContent = watching ? "Another visitor has the hands on this training: you watch it." : hint || why + limit;
 }
 
 /* What is turned counts at once while one's own training runs. */
 function turned() {
   sayKnobs();
+  turnedSince = true;
   if (running() && status.yours) act("turn.json", { rates: rates(), k: k() });
 }
 
@@ -309,14 +324,20 @@ offerData();
 function choose(name) {
   part(".recipe").value = name;
   hint = "";
+  turnedSince = false;
   setKnobs(recipe().rates, recipe().k);
   offerData();
   drawControls();
 }
 
 part(".recipe").addEventListener("change", () => choose(part(".recipe").value));
+part(".data").addEventListener("change", () => (picked = part(".data").value === recipe().data ? null : part(".data").value));
 for (const knob of [".k", ".g", ".d"]) {
-  part(knob).addEventListener("input", sayKnobs);
+  part(knob).addEventListener("input", () => {
+    hint = "";
+    sayKnobs();
+    sayHint();
+  });
   part(knob).addEventListener("change", turned);
 }
 part(".presets").addEventListener("click", (event) => {
@@ -330,11 +351,17 @@ part(".presets").addEventListener("click", (event) => {
 });
 part(".controls").addEventListener("submit", (event) => {
   event.preventDefault();
-  const pictures = part(".data").value || null;
-  const { name, option } = recipe();
-  act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), pictures });
+  const { name, option, data } = recipe();
+  const chosen = part(".data").value;
+  const what = chosen in OFFERS.data ? { dataset: chosen === data ? null : chosen } : { pictures: chosen };
+  act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), ...what });
 });
-for (const name of ["go-on", "pause", "stop"]) part(`.${name}`).addEventListener("click", () => act(`${name}.json`));
+for (const name of ["pause", "stop"]) part(`.${name}`).addEventListener("click", () => act(`${name}.json`));
+part(".go-on").addEventListener("click", async () => {
+  const same = part(".recipe").value === named(status);
+  if (!running() && turnedSince && same && !(await act("turn.json", { rates: rates(), k: k() }))) return;
+  act("go-on.json");
+});
 part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab: "replay", step: null }));
 
 // ---------------------------------------------------------------- one's own pictures
@@ -366,12 +393,28 @@ async function shrunk(file) {
   return drawn.convertToBlob({ type: "image/jpeg", quality: 0.9 });
 }
 
-/* Send named files in as many requests as they need; a folder around them all is no class. */
+/* As train.py reads a folder: `class/file`, and where there are classes no picture beside them; a folder around all is
+   none. What lies deeper is of its class too. */
+function classed(all) {
+  let parts = all.map(([name, file]) => [name.split("/"), file]);
+  while (parts.every(([path]) => path.length > 1 && path[0] === parts[0][0][0])) parts = parts.map(([path, file]) => [path.slice(1), file]);
+  if (parts.some(([path]) => path.length > 1)) parts = parts.filter(([path]) => path.length > 1);
+  return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
+}
+
+/* Send named files in as many requests as they need. */
 async function send(named) {
-  const all = [];
+  let all = [];
   for await (const one of named) if (/\.(png|jpe?g|webp|bmp|gif|tiff?)$/i.test(one[0])) all.push(one);
   if (!all.length) return gan.say("There is no picture in what you dropped: give PNG, JPEG, WebP, BMP, GIF or TIFF files.");
-  const depth = Math.max(...all.map(([name]) => name.split("/").length));
+  all = classed(all);
+  sending = true;
+  drawControls();
+  await deliver(all, all[0][0].includes("/")).finally(() => (sending = false));
+  drawControls();
+}
+
+async function deliver(all, hasClasses) {
   let to = null;
   while (all.length) {
     const form = new FormData();
@@ -379,13 +422,14 @@ async function send(named) {
       const [name, file] = all.shift();
       const small = await shrunk(file);
       bytes += small.size;
-      form.append("files", small, depth > 2 ? name : name.split("/").at(-1));
+      form.append("files", small, name);
     }
     const told = await act(`pictures.json${to ? `?to=${to}` : ""}`, form);
     if (!told) return;
     to = told.pictures;
     own = told;
-    if (depth <= 2 && recipe().conditional) choose(CLASSLESS);
+    picked = own.pictures;
+    if (!recipe().pictures || (!hasClasses && recipe().conditional)) choose(CLASSLESS);
     else offerData();
     part(".drop span").textContent = all.length ? `${gan.number(own.count)} sent …` : "or drop others here";
   }

@@ -1,7 +1,7 @@
 """What the tab Live asks for: who trains what, and the hands on it.
 
     GET  /gradio_api/live/status.json      what runs, or how it ended
-    POST /gradio_api/live/start.json       begin one: {"recipe", "option", "steps", "rates", "k", "pictures"}
+    POST /gradio_api/live/start.json       begin one: {"recipe", "option", "dataset", "steps", "rates", "k", "pictures"}
     POST /gradio_api/live/{act}.json       pause, go-on, stop or turn what runs: for whoever started it
     POST /gradio_api/live/pictures.json    add files to a collection of one's own pictures
 
@@ -21,9 +21,10 @@ from starlette.routing import Route
 
 from gan_demo import recipes
 from gan_demo.control import MAX_RATE
-from gan_demo.data import DATASETS
+from gan_demo.data import DATASETS, suits
 from gan_demo.errors import GanDemoError
 from gan_demo.live import LENGTHS, Live, Wish, is_loopback
+from gan_demo.points import SHAPES
 from gan_demo.ui.library import Library
 from gan_demo.ui.uploads import Uploads
 
@@ -55,14 +56,18 @@ class Stage:
                     "option": option,
                     "title": recipe.title,
                     "why": recipe.options[option].why if option else "",
-                    "data": DATASETS[recipe.dataset].title,
-                    "source": self.live.source(recipe),
+                    "data": recipe.dataset,
+                    "pictures": recipe.dataset not in SHAPES,  # of one's own
+                    "suits": [name for name in DATASETS if suits(recipe, name)],
                     "rates": recipe.learning_rates,
                     "k": recipe.discriminator_steps,
                     "conditional": recipe.conditional,
                 }
                 for recipe, option in ways
             ],
+            "data": {
+                name: {"title": dataset.title, "source": self.live.source(name)} for name, dataset in DATASETS.items()
+            },
             "lengths": LENGTHS,
             "most": MAX_RATE,
             "limit": self.live.limit,
@@ -81,6 +86,7 @@ class Stage:
             "key": key,
             "recipe": job.wish.recipe,
             "option": job.wish.option,
+            "dataset": job.wish.dataset,
             "rates": job.control.learning_rates,
             "k": job.control.discriminator_steps,
             "seconds": round(self.live.seconds(), 1),
@@ -96,9 +102,9 @@ class Stage:
         if job.stopping:
             return "ending", "Saving everything."
         if key is None:
-            recipe = recipes.get(job.wish.recipe)
-            title = "your pictures" if job.wish.pictures else DATASETS[recipe.dataset].title
-            downloads = job.wish.pictures is None and self.live.source(recipe) == "download"
+            name = job.wish.dataset or recipes.get(job.wish.recipe).dataset
+            title = "your pictures" if job.wish.pictures else DATASETS[name].title
+            downloads = job.wish.pictures is None and self.live.source(name) == "download"
             return "starting", f"Starting; {'downloading' if downloads else 'reading'} {title}."
         if job.control.paused:
             return "paused", "Paused; everything is saved."
@@ -110,6 +116,7 @@ class Stage:
         wish = Wish(
             recipe=str(asked.get("recipe")),
             option=None if asked.get("option") is None else str(asked["option"]),
+            dataset=None if asked.get("dataset") is None else str(asked["dataset"]),
             steps=asked.get("steps", LENGTHS[2]),
             pictures=None if pictures is None else self._uploads.folder(str(pictures)),
             learning_rates=_rates(asked),
@@ -130,7 +137,8 @@ class Stage:
 
     def add(self, identity: str | None, files: list[tuple[str, bytes]]) -> dict[str, Any]:
         """Add pictures to a collection, a new one where `identity` is None."""
-        identity = identity or self._uploads.begin()
+        job = self.live.job
+        identity = identity or self._uploads.begin(job.wish.pictures if job else None)
         return {"pictures": identity, "count": self._uploads.add(identity, files)}
 
     def _has_hands(self, token: str) -> bool:
@@ -163,9 +171,10 @@ def routes(stage: Stage) -> list[Route]:
         token = request.headers.get(HEADER)
         if token is None:
             return _refusal(403, f"a request without the header {HEADER} starts nothing here: use the page")
-        if stage.live.private and not is_loopback(request.url.hostname or ""):
+        near = request.client is not None and is_loopback(request.client.host)  # a proxy here names who is behind it
+        if stage.live.private and not (near and is_loopback(request.url.hostname or "")):
             way = "open it at http://127.0.0.1, or start it with --allow-training"
-            return _refusal(403, f"this page trains for its own machine alone, and another name was asked: {way}")
+            return _refusal(403, f"this page trains for its own machine alone, and you come from another: {way}")
         name = request.path_params["act"]
         try:
             if name == "pictures":

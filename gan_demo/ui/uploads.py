@@ -21,9 +21,9 @@ class Uploads:
     def __init__(self, root: Path):
         self.root = root
 
-    def begin(self) -> str:
-        """Make an empty collection and return its identity."""
-        kept = sorted(self.root.glob("pictures-*"), key=lambda path: path.stat().st_mtime)
+    def begin(self, used: Path | None = None) -> str:
+        """Make an empty collection and return its identity; the folder `used`, of a training, makes way for none."""
+        kept = sorted(set(self.root.glob("pictures-*")) - {used}, key=lambda path: path.stat().st_mtime)
         for path in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
             shutil.rmtree(path, ignore_errors=True)
         identity = secrets.token_hex(6)
@@ -52,7 +52,7 @@ class Uploads:
             target = folder / _safe(name)
             if not target.name.lower().endswith(SUFFIXES):
                 continue
-            size, count = size + len(data), count + 1
+            size, count = size + len(data), count + (not target.exists())
             if size > MAX_BYTES or count > MAX_PICTURES:
                 most = f"{MAX_PICTURES:,} pictures and {MAX_BYTES // 10**6} MB"
                 raise GanDemoError(f"these are more than {most} together: drop fewer, or train with train.py --data")

@@ -60,7 +60,7 @@ function change(index, changes) {
   if (index === 0) return gan.set(changes);
   const chain = stops(gan.state).slice(1);
   chain[index - 1] = { ...chain[index - 1], ...changes };
-  gan.set({ stops: chain });
+  gan.set({ stops: [...chain, ...gan.state.stops.slice(chain.length)] }); // beyond a pad's four corners too
 }
 
 function drawControls(state, card) {

@@ -4,10 +4,12 @@
 Object.assign(gan, (() => {
   const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
 
-  function duration(seconds) {
-    if (seconds < 60) return `${number(seconds, seconds < 10 ? 1 : 0)} s`;
+  function duration(exact) {
+    if (exact < 9.95) return `${number(exact, 1)} s`;
+    const seconds = Math.round(exact);
+    if (seconds < 60) return `${seconds} s`;
     const minutes = Math.floor(seconds / 60);
-    if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`;
+    if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
     return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   }
 
