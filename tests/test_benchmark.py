@@ -54,9 +54,10 @@ def test_what_was_not_measured_is_not_a_number():
     assert row.facts()["median"] is None
 
 
-def test_the_law_is_the_power_that_the_points_follow():
-    assert Growth("area", [(1, 3.0), (2, 12.0), (8, 192.0)], "").slope == pytest.approx(2)
-    assert Growth("constant", [(16, 5.0), (64, 5.0)], "").slope == pytest.approx(0)
+def test_the_law_fits_the_points_and_says_how_far_it_is_off():
+    assert Growth("area", [(1, 8.0), (2, 17.0), (8, 197.0)], "", 2).law == pytest.approx((5, 3, 0))
+    assert Growth("constant", [(16, 5.0), (64, 5.0)], "").law == pytest.approx((5, 0, 0))
+    assert Growth("neither", [(1, 1.0), (2, 4.0), (3, 9.0)], "").law[2] > 0.1
 
 
 def connected(address: SplitResult) -> socket.socket:

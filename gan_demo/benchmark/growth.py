@@ -3,7 +3,6 @@
 Measured on runs of random weights: their pictures are noise, whose files are larger than those of real ones.
 """
 
-import math
 import os
 import shutil
 import statistics
@@ -15,6 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
+
+import numpy as np
 
 from gan_demo.benchmark.report import Options, Row, number
 from gan_demo.benchmark.server import memory, serving
@@ -29,24 +30,31 @@ SNAPSHOTS, TILES, SIZES, RUNS = (16, 32, 64, 128, 256), (4, 16, 64), (28, 32, 64
 
 @dataclass(frozen=True)
 class Growth:
-    """One thing at several sizes of another, and the power of it that fits."""
+    """One thing at several sizes n of another, and the law `fixed + each * n ** power` that fits."""
 
     name: str
     points: Sequence[tuple[int, float]]
     unit: str
+    power: int = 1
 
     @property
-    def slope(self) -> float:
-        """Of the line through log(size), log(value) by least squares: 1 is proportional, 2 quadratic, 0 constant."""
-        x, y = zip(*((math.log(size), math.log(max(value, 1e-9))) for size, value in self.points), strict=True)
-        return statistics.linear_regression(x, y).slope
+    def law(self) -> tuple[float, float, float]:
+        """Fixed, each, and the largest share by which a value lies beside the law; by least squares of such shares."""
+        sizes, values = np.array(self.points, dtype=float).T
+        terms = np.stack([np.ones_like(sizes), sizes**self.power], axis=1) / values[:, None]
+        fixed, each = np.linalg.lstsq(terms, np.ones_like(sizes), rcond=None)[0]
+        return float(fixed), float(each), float(np.abs(terms @ (fixed, each) - 1).max())
 
     def cells(self) -> tuple[str, str, str]:
         values = ", ".join(f"{size}: {number(value)}" for size, value in self.points)
-        return f"{values} {self.unit}", f"grows as n^{self.slope:.2f}", ""
+        fixed, each, off = self.law
+        grows = f"{number(fixed)} + {number(each)} n{'²' if self.power == 2 else ''}, within {off:.0%}"
+        return f"{values} {self.unit}", grows, ""
 
     def facts(self) -> dict[str, Any]:
-        return {"points": [list(point) for point in self.points], "unit": self.unit, "slope": self.slope}
+        fixed, each, off = self.law
+        law = {"fixed": fixed, "each": each, "power": self.power, "within": off}
+        return {"points": [list(point) for point in self.points], "unit": self.unit, "law": law}
 
 
 def measure(options: Options) -> Iterator[Row]:
@@ -61,7 +69,7 @@ def curves(by: str, sizes: Sequence[int], found: Sequence[Mapping[str, float]]) 
     for what, unit in (WHATS | PAGE).items():
         if all(what in values for values in found):
             points = [(size, values[what]) for size, values in zip(sizes, found, strict=True)]
-            yield Growth(f"{what}, by {by}", points, unit)
+            yield Growth(f"{what}, by {by}", points, unit, 2 if by == "image size" else 1)
 
 
 def film(by: str, size: int) -> dict[str, float]:
