@@ -78,7 +78,8 @@ def end_with(live: Live) -> None:
         os.kill(os.getpid(), number)
 
     for name in ("SIGTERM", "SIGHUP"):
-        if number := getattr(signal, name, None):  # Windows has no SIGHUP
+        number = getattr(signal, name, None)  # Windows has no SIGHUP, and nohup wants none
+        if number and signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
 
 

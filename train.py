@@ -67,7 +67,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="scale the pictures to NxN; the recipe's size by default",
     )
-    add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE or runs/RECIPE-OPTION by default")
+    add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE[-OPTION][-DATASET] by default")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
     length.add_argument(

@@ -238,8 +238,8 @@ def _figures(metrics: dict[str, Any]) -> str:
     (_, best), (_, last) = shown
     if last.get("classes", 0) < best.get("classes", 0):
         after += (
-            f" Of the {best['classes']:.0f} classes that are seen there {last['classes']:.0f} are left at the end: the "
-            "others have died out, as they do in a GAN that nothing keeps from it."
+            f" Of the {best['classes']:.0f} classes that are seen there {last['classes']:.0f} are left at the end: "
+            "each of the others makes up less than 1% of the pictures."
         )
     return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}.{after}"
 

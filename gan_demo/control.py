@@ -16,7 +16,7 @@ from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Range, Recipe
 
 NAME = "state/control.json"
-PARENT = "GAN_DEMO_PARENT"  # in the environment: the process that steers this one, without which it stops
+PARENT = "GAN_DEMO_PARENT"  # in the environment: the process that steers this one, a page's
 MAX_RATE, MAX_K = 0.1, 100
 PAUSE_SECONDS = 600  # after which a pause ends the training, its state saved: nobody may come back to it
 
@@ -69,7 +69,10 @@ def read(folder: Path) -> Control | None:
 
 
 class Follower:
-    """Reads a folder's control again where its file has changed. `now` is the last good one, None where none was."""
+    """Reads a folder's control again where its file has changed. `now` is the last good one, None where none was.
+
+    Where nobody steers, as when a person resumes what a page has trained, pauses and limits of time count for nothing.
+    """
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -81,20 +84,28 @@ class Follower:
     def news(self) -> bool:
         """Whether there is another control than at the last call."""
         try:
-            found = (self._folder / NAME).stat()
+            file = (self._folder / NAME).stat()
         except OSError:
             return False
-        seen = found.st_mtime_ns, found.st_ino
+        seen = file.st_mtime_ns, file.st_ino
         if seen == self._seen:
             return False
         self._seen, before = seen, self.now
-        self.now = read(self._folder) or before
+        found = read(self._folder)
+        self.now = (
+            before if found is None else found if self.steered else replace(found, paused=False, seconds=math.inf)
+        )
         return self.now != before
 
     @property
+    def steered(self) -> bool:
+        """Whether a page steers this training, and shows it."""
+        return self._parent is not None
+
+    @property
     def orphaned(self) -> bool:
-        """Whether the process that steers this one is gone, as after a kill; Windows does not tell."""
-        return self._parent is not None and str(os.getppid()) != self._parent
+        """Whether the process that steers this one is gone, as after a kill; on Windows nothing tells."""
+        return self.steered and os.name != "nt" and str(os.getppid()) != self._parent
 
     @property
     def paused(self) -> bool:

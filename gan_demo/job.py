@@ -41,7 +41,7 @@ def show_recipes() -> None:
 
 
 def folder(options: argparse.Namespace) -> Path:
-    """Where a run without --out goes: runs/RECIPE[-OPTION][-DATASET]; when resuming, the one of them that is there."""
+    """Where a run without --out goes: runs/RECIPE[-OPTION][-DATASET]; on a resume the only option's that is there."""
     out = Path("runs") / full_name(options.recipe, options.option, options.dataset)
     if not options.resume or options.option or options.dataset or out.exists():
         return out
@@ -109,6 +109,10 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
                 print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
             return
     images, recipe = data.load(recipe, options.data)
+    if options.dataset and images.name != options.dataset:
+        raise GanDemoError(
+            f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
+        )
     length = planned(options, recipe, len(images.pixels))
     trainer = training.Trainer(
         recipe,

@@ -5,7 +5,6 @@ known of it comes from its run folder. It yields to whoever serves pages, and en
 """
 
 import ipaddress
-import math
 import os
 import shlex
 import shutil
@@ -65,6 +64,7 @@ class Job:
     control: Control
     process: subprocess.Popen = field(init=False)
     stopping: bool = False
+    stopped_at: float = 0.0  # seconds of training at which it was told to stop
     ended: tuple[str, str] | None = None  # "done", "stopped" or "failed", and a sentence
     log_start: int = 0  # where this process's words begin in the log
     since: float = 0.0  # when the clock last began to run
@@ -216,7 +216,7 @@ class Live:
             job = self._running_job()
             if job.stopping:  # a second signal would end it before it has saved
                 return
-            job.stopping = True
+            job.stopping, job.stopped_at = True, self.seconds()
             if os.name == "nt":  # no signal there lets a process save first
                 self._steer(replace(job.control, paused=False, seconds=0))
             else:
@@ -232,8 +232,6 @@ class Live:
             job.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             job.process.kill()
-        if (job.path / "config.json").exists():
-            self._let_go(job)
 
     def seconds(self) -> float:
         """How long it has been training since the button was pressed, pauses left out."""
@@ -273,22 +271,16 @@ class Live:
                 process.wait(1)
                 break
             except subprocess.TimeoutExpired:
-                if self.seconds() > job.control.seconds + LOST_SECONDS:
+                over = self.seconds() - max(job.control.seconds, job.stopped_at)
+                if over > LOST_SECONDS:
                     process.kill()
-                elif self.seconds() > job.control.seconds + LOST_SECONDS / 2 and not job.stopping:
+                elif over > LOST_SECONDS / 2 and not job.stopping:
                     self.stop()
         with self._lock:
             job.before = self.seconds()
             job.ended = self._end(job, process.returncode)
-            if (job.path / "config.json").exists():
-                self._let_go(job)
-            else:
+            if not (job.path / "config.json").exists():
                 shutil.rmtree(job.path, ignore_errors=True)  # it never came to a run
-
-    def _let_go(self, job: Job) -> None:
-        """Leave a control that neither holds nor ends a person who goes on with `train.py --resume`."""
-        with suppress(OSError):
-            replace(job.control, paused=False, seconds=math.inf).write(job.path)
 
     def _end(self, job: Job, status: int) -> tuple[str, str]:
         """What became of it, in a word and in a sentence."""

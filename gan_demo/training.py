@@ -210,8 +210,8 @@ class Trainer:
                 self._save(snapshot=True)
 
     def _late(self, since: float, seconds: float) -> bool:
-        """Whether somebody steers this training and has seen nothing new for so many seconds."""
-        return self.control.now is not None and self.world.size == 1 and time.monotonic() - since > seconds
+        """Whether a page shows this training and has seen nothing new for so many seconds."""
+        return self.control.steered and self.world.size == 1 and time.monotonic() - since > seconds
 
     def _stopping(self) -> bool:
         if self.world.size == 1:

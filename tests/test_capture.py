@@ -62,7 +62,7 @@ class Random(torch.Generator):
 
 
 def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_so(monkeypatch, capsys):
-    """A stand-in for a GPU whose every capture fails half way: the same losses as without one, and one line."""
+    """A stand-in for a GPU whose every capture fails at its end: one line, and all random numbers put back."""
 
     @contextmanager
     def failing(graph, stream):
@@ -81,7 +81,7 @@ def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_so(monkeypatch, ca
     }.items():
         monkeypatch.setattr(torch.cuda, name, double)
     recipe = small(recipes.get("dcgan-mnist"), discriminator_dropout=0.0)
-    device, rows = torch.device("cpu"), []
+    device, rows, states = torch.device("cpu"), [], []
     for tried in (True, False):
         gan = GAN(recipe, 0, World(device), device)
         gan.random = Random().manual_seed(0)
@@ -92,6 +92,8 @@ def test_a_step_that_cannot_be_captured_runs_eagerly_and_says_so(monkeypatch, ca
         batches = [(torch.randint(256, shape, dtype=torch.uint8), torch.zeros(shape[0], dtype=torch.int64))]
         rows.append([[float(term.detach()) for term in gan.step(batches).values()] for _ in range(capture.WARM_UP + 3)])
         assert gan.way == "eager"
+        states.append(gan.random.get_state())
+    assert torch.equal(*states)
     assert rows[0][: capture.WARM_UP] == rows[1][: capture.WARM_UP]
     assert "a step of dcgan-mnist cannot be captured, so it runs eagerly (operation not" in capsys.readouterr().err
 

@@ -101,6 +101,8 @@ def test_a_persons_own_pictures_train(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (50, 40), (20 * index, 100, 255 - 20 * index)).save(folder / f"{index}.png")
     arguments = ["cdcgan-mnist", "--data", str(tmp_path / "own"), "--image-size", "16", "--batch-size", "4"]
+    both = train(*arguments, "--out", str(tmp_path / "run"), "--dataset", "cifar10")
+    assert both.returncode == 2 and "leave --dataset cifar10 out, or --data" in both.stderr
     done = train(*arguments, "--out", str(tmp_path / "run"), "--steps", "2", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert "sliced Wasserstein distance" in done.stdout

@@ -144,8 +144,8 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     assert sentence == f"Stopped at step {stopped.config.steps:,} of 30,000; everything is saved."
     assert stopped.read_json("film.json")["steps"] == stopped.steps
     assert f"--resume --steps {stopped.config.steps} --push-to-hub USER/mlp-mnist" in stage.push_command()
-    left = control.read(stage.job.path)  # whoever resumes it by hand is not held, nor ended by the page's limit
-    assert (left.paused, left.seconds, left.discriminator_steps) == (False, math.inf, 2)
+    by_hand = control.Follower(stage.job.path).now  # whoever resumes it is not ended by the page's limit
+    assert (by_hand.seconds, by_hand.discriminator_steps) == (math.inf, 2) and stage.job.control.seconds < math.inf
     stage.go_on()
     until(lambda: rows(stage)[-1]["step"] > stopped.config.steps)
     assert rows(stage)[-1]["k"] == 2
@@ -205,7 +205,7 @@ def test_a_pause_that_nobody_ends_is_told_as_such(stage):
 
 def test_a_training_stops_when_the_process_that_steers_it_is_gone(mnist, tmp_path, monkeypatch):
     Control(PERCEPTRON.learning_rates, 1).write(tmp_path / "run")
-    monkeypatch.setenv(control.PARENT, "0")
+    monkeypatch.setenv(control.PARENT, "-1")
     trainer = fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3)
     assert (trainer.step, trainer.stopped_by) == (1, "the end of the page that began it")
     assert Run(tmp_path / "run").steps == [0, 1]
@@ -221,8 +221,11 @@ def test_a_steered_training_shows_something_new_at_least_so_often(mnist, tmp_pat
     monkeypatch.setattr(training.Trainer, "train_step", stopping)
     monkeypatch.setattr(training, "LOOK_SECONDS", 0)
     monkeypatch.setattr(training, "PICTURE_SECONDS", 0)
-    Control(PERCEPTRON.learning_rates, 1).write(tmp_path / "steered")
     for name in ("steered", "alone"):
+        Control(PERCEPTRON.learning_rates, 1).write(tmp_path / name)
+        monkeypatch.setenv(control.PARENT, str(os.getppid()))
+        if name == "alone":
+            monkeypatch.delenv(control.PARENT)
         fit(small(PERCEPTRON), mnist, tmp_path / name, length=3000, snapshots=2)
     steered, alone = (Run(tmp_path / name) for name in ("steered", "alone"))
     assert [row["step"] for row in steered.read_history()] == steered.steps[1:] == [1, 2, 3, 4, 5, 6]
@@ -255,15 +258,16 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
         "/etc/a.png",
         "C:\\x\\b.PNG",
         "cats/c.png",
+        f"cats/{'x' * 120}.png",
         "deep/down/dogs/d.jpg",
         "..",
         "run.sh",
         "\0/e.png",
     ]
-    assert kept.add(identity, [(name, b"pixels") for name in names]) == 6
+    assert kept.add(identity, [(name, b"pixels") for name in names]) == 7
     inside = {path.relative_to(kept.folder(identity)).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", "dogs/d.jpg", "_/e.png"}
-    assert kept.add(identity, [("cats/c.png", b"others")]) == 6  # in its place
+    assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", f"cats/{'x' * 96}.png", "dogs/d.jpg", "_/e.png"}
+    assert kept.add(identity, [("cats/c.png", b"others")]) == 7  # in its place
     for wrong in ("", "..", "0" * 12, "../" + identity):
         with pytest.raises(GanDemoError, match="not here any more"):
             kept.folder(wrong)

@@ -67,6 +67,12 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **rebound)[0] == 403
     behind = {"X-Gan-Live": "new", "X-Forwarded-For": "203.0.113.7"}  # a stranger, by way of a proxy on this machine
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **behind)[0] == 403
+    named = {
+        "X-Gan-Live": "new",
+        "Origin": "https://gan.example",
+        "Sec-Fetch-Site": "same-origin",
+    }  # one that hides both
+    assert ask(stage, "start.json", {"recipe": "mlp-mnist"}, **named)[0] == 403
 
     run = tmp_path / "live" / "live-mlp-fashion-mnist"
     assert (Run(run).config.recipe, Run(run).config.dataset) == ("mlp-fashion", "mnist")

@@ -30,6 +30,7 @@ let own = null; // pictures of the visitor's: {pictures, count}
 let picked = null; // the data set that was chosen by hand, or those pictures
 let sending = false;
 let turnedSince = false; // a knob, since the training ended
+let watched = false; // what runs stands in the form
 let hint = "";
 let timer = 0;
 
@@ -277,13 +278,17 @@ function offerData() {
 
 function drawControls() {
   const free = !running();
+  if (free && watched) offerData();
+  watched = !free;
   if (!free) turnedSince = false;
   if (!free && !element.querySelector("input[type=range]:active")) {
     if (part(".recipe").value !== named(status)) {
       part(".recipe").value = named(status);
       offerData();
     }
-    if (status.dataset) part(".data").value = status.dataset;
+    const data = status.pictures ? "" : status.dataset;
+    if (status.pictures && !part(".data [value='']")) part(".data").append(new Option("Somebody’s own", ""));
+    part(".data").value = data;
     setKnobs(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;

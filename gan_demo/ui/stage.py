@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -73,8 +74,11 @@ class Stage:
             "limit": self.live.limit,
         }
 
-    def status(self, token: str) -> dict[str, Any]:
-        """What runs, or how the last one ended; `yours` where the token has the hands on it."""
+    def status(self, token: str, here: bool = True) -> dict[str, Any]:
+        """What runs, or how the last one ended; `yours` where the token has the hands on it.
+
+        `here`: whoever asks may be told of this machine's folders.
+        """
         job = self.live.job
         if job is None:
             return {"phase": "idle", "key": None}
@@ -86,13 +90,14 @@ class Stage:
             "key": key,
             "recipe": job.wish.recipe,
             "option": job.wish.option,
-            "dataset": job.wish.dataset,
+            "dataset": job.wish.dataset or recipes.get(job.wish.recipe).dataset,
+            "pictures": job.wish.pictures is not None,
             "rates": job.control.learning_rates,
             "k": job.control.discriminator_steps,
             "seconds": round(self.live.seconds(), 1),
             "limit": job.control.seconds,
             "yours": self._has_hands(token),
-            "push": self.live.push_command() if job.ended and key else None,
+            "push": self.live.push_command() if job.ended and key and here else None,
             "resumable": phase in ("stopped", "failed") and (job.path / "state" / "state.pt").exists(),
         }
 
@@ -165,14 +170,14 @@ def routes(stage: Stage) -> list[Route]:
     """The routes to add to those of the runs."""
 
     def status(request: Request) -> Response:
-        return JSONResponse(stage.status(request.headers.get(HEADER, "")), headers=NO_STORE)
+        here = not stage.live.private or _is_from_here(request)
+        return JSONResponse(stage.status(request.headers.get(HEADER, ""), here), headers=NO_STORE)
 
     async def act(request: Request) -> Response:
         token = request.headers.get(HEADER)
         if token is None:
             return _refusal(403, f"a request without the header {HEADER} starts nothing here: use the page")
-        near = request.client is not None and is_loopback(request.client.host)  # a proxy here names who is behind it
-        if stage.live.private and not (near and is_loopback(request.url.hostname or "")):
+        if stage.live.private and not _is_from_here(request):
             way = "open it at http://127.0.0.1, or start it with --allow-training"
             return _refusal(403, f"this page trains for its own machine alone, and you come from another: {way}")
         name = request.path_params["act"]
@@ -188,6 +193,16 @@ def routes(stage: Stage) -> list[Route]:
             return _refusal(400, str(error))
 
     return [Route(f"{ROOT}/status.json", status), Route(f"{ROOT}/{{act}}.json", act, methods=["POST"])]
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether a page of this machine asks: by the address that was asked, the one that asks, and the page's own.
+
+    A proxy on this machine that names neither of the last two cannot be told from a person here.
+    """
+    origin = urlsplit(request.headers.get("Origin", "")).hostname
+    names = [request.url.hostname, request.client.host if request.client else None, *([origin] if origin else [])]
+    return all(is_loopback(name or "") for name in names)
 
 
 async def _answer(function: Callable[..., dict[str, Any]], *given: Any) -> Response:

@@ -66,6 +66,6 @@ class Uploads:
 
 def _safe(name: str) -> Path:
     """`class/file` of a path that a browser named, in letters that mean nothing to any file system."""
-    parts = [re.sub(r"[^\w .()-]+", "_", part).strip(". ")[:100] for part in re.split(r"[/\\]+", name)]
+    parts = [re.sub(r"[^\w .()-]+", "_", part).strip(". ")[-100:] for part in re.split(r"[/\\]+", name)]
     kept = [part for part in parts if part]
     return Path(*kept[-2:]) if kept else Path("picture")
