@@ -156,7 +156,7 @@ def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
 def test_times_are_said_as_a_person_says_them(served, visit):
     visitor = visit(served).open(model="a-plain")
     said = visitor.page.evaluate("[0.44, 9.96, 59.6, 119.7, 3599.7, 7260].map(gan.duration)")
-    assert said == ["0.4 s", "10 s", "1 min 0 s", "2 min 0 s", "1 h 0 min", "2 h 1 min"]
+    assert said == ["0.4 s", "10 s", "1 min", "2 min", "1 h 0 min", "2 h 1 min"]
 
 
 def test_pin_and_first_against_last(served, visit, players):

@@ -12,8 +12,6 @@ const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
 const GAP = 0.012; // between two tiles, as a part of the picture's width
-const BATCH = { files: 200, bytes: 900_000 }; // of one's own pictures in a request
-const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
 const PRESETS = {
   published: { k: null, d: 0, hint: "" },
   small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
@@ -291,7 +289,7 @@ function drawControls() {
     part(".data").value = data;
     setKnobs(status.rates, status.k);
   }
-  for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free;
+  for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free || sending;
   const hands = status.yours === true;
   for (const name of [".k", ".g", ".d"]) part(name).disabled = !free && (!hands || status.phase === "ending");
   for (const button of element.querySelectorAll("[data-preset]")) button.disabled = part(".k").disabled;
@@ -371,85 +369,35 @@ part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab
 
 // ---------------------------------------------------------------- one's own pictures
 
-async function* walk(entry, path = "") {
-  if (entry.isFile) {
-    yield [path + entry.name, await new Promise((done, failed) => entry.file(done, failed))];
-    return;
-  }
-  const reader = entry.createReader();
-  for (;;) {
-    const some = await new Promise((done, failed) => reader.readEntries(done, failed));
-    if (!some.length) return;
-    for (const one of some) yield* walk(one, `${path}${entry.name}/`);
-  }
-}
-
-async function* listed(files) {
-  for (const file of files) yield [file.webkitRelativePath || file.name, file];
-}
-
-async function shrunk(file) {
-  if (file.size <= LARGE.bytes) return file;
-  const whole = await createImageBitmap(file).catch(() => null);
-  if (!whole) return new Blob(); // no browser reads it: the training names it and goes on
-  const scale = Math.min(1, LARGE.side / Math.min(whole.width, whole.height));
-  const drawn = new OffscreenCanvas(Math.round(whole.width * scale), Math.round(whole.height * scale));
-  drawn.getContext("2d").drawImage(whole, 0, 0, drawn.width, drawn.height);
-  return drawn.convertToBlob({ type: "image/jpeg", quality: 0.9 });
-}
-
-/* As train.py reads a folder: `class/file`, and where there are classes no picture beside them; a folder around all is
-   none. What lies deeper is of its class too. */
-function classed(all) {
-  let parts = all.map(([name, file]) => [name.split("/"), file]);
-  while (parts.every(([path]) => path.length > 1 && path[0] === parts[0][0][0])) parts = parts.map(([path, file]) => [path.slice(1), file]);
-  if (parts.some(([path]) => path.length > 1)) parts = parts.filter(([path]) => path.length > 1);
-  return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
-}
-
-/* Send named files in as many requests as they need. */
-async function send(named) {
-  let all = [];
-  for await (const one of named) if (/\.(png|jpe?g|webp|bmp|gif|tiff?)$/i.test(one[0])) all.push(one);
+async function send(all) {
   if (!all.length) return gan.say("There is no picture in what you dropped: give PNG, JPEG, WebP, BMP, GIF or TIFF files.");
-  all = classed(all);
   sending = true;
   drawControls();
-  await deliver(all, all[0][0].includes("/")).finally(() => (sending = false));
+  await deliver(all).finally(() => (sending = false));
   drawControls();
 }
 
-async function deliver(all, hasClasses) {
-  let to = null;
-  while (all.length) {
-    const form = new FormData();
-    for (let bytes = 0, count = 0; all.length && count < BATCH.files && bytes < BATCH.bytes - LARGE.bytes; count++) {
-      const [name, file] = all.shift();
-      const small = await shrunk(file);
-      bytes += small.size;
-      form.append("files", small, name);
-    }
-    const told = await act(`pictures.json${to ? `?to=${to}` : ""}`, form);
+async function deliver(all) {
+  const hasClasses = all[0][0].includes("/");
+  own = null;
+  for await (const [form, left] of gan.parcels.pack(all)) {
+    const told = await act(`pictures.json${own ? `?to=${own.pictures}` : ""}`, form);
     if (!told) return;
-    to = told.pictures;
     own = told;
     picked = own.pictures;
     if (!recipe().pictures || (!hasClasses && recipe().conditional)) choose(CLASSLESS);
     else offerData();
-    part(".drop span").textContent = all.length ? `${gan.number(own.count)} sent …` : "or drop others here";
+    part(".drop span").textContent = left ? `${gan.number(own.count)} sent …` : "or drop others here";
   }
 }
 
 section.addEventListener("dragover", (event) => event.preventDefault());
-section.addEventListener("drop", (event) => {
+section.addEventListener("drop", async (event) => {
   event.preventDefault();
-  if (running()) return gan.say("A training is at work: drop pictures when it has ended.");
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  send((async function* () {
-    for (const entry of entries) yield* walk(entry);
-  })());
+  if (running() || sending) return gan.say("Drop pictures when what is at work has ended.");
+  send(await gan.parcels.dropped(event.dataTransfer.items));
 });
-part(".files").addEventListener("change", () => send(listed(part(".files").files)));
+part(".files").addEventListener("change", () => send(gan.parcels.chosen(part(".files").files)));
 
 // ---------------------------------------------------------------- following the page
 

@@ -28,6 +28,7 @@ SCRIPTS = (
     "video.js",
     "replay.js",
     "plane.js",
+    "parcels.js",
     "talk.js",
 )
 STYLES = ("page.css", "film.css", "tabs.css", "waiting.css", "live.css")

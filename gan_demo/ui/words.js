@@ -9,7 +9,7 @@ Object.assign(gan, (() => {
     const seconds = Math.round(exact);
     if (seconds < 60) return `${seconds} s`;
     const minutes = Math.floor(seconds / 60);
-    if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+    if (minutes < 60) return `${minutes} min${seconds % 60 ? ` ${seconds % 60} s` : ""}`;
     return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   }
 

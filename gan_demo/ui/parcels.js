@@ -1,0 +1,69 @@
+/* One's own pictures on their way to a training: found in what was dropped, named by class, packed to be sent. */
+"use strict";
+
+gan.parcels = (() => {
+  const PICTURE = /\.(png|jpe?g|webp|bmp|gif|tiff?)$/i;
+  const PARCEL = { files: 200, bytes: 900_000 }; // at the most
+  const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
+
+  async function* walk(entry, path = "") {
+    if (entry.isFile) {
+      yield [path + entry.name, await new Promise((done, failed) => entry.file(done, failed))];
+      return;
+    }
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((done, failed) => reader.readEntries(done, failed));
+      if (!some.length) return;
+      for (const one of some) yield* walk(one, `${path}${entry.name}/`);
+    }
+  }
+
+  /* As train.py reads a folder: `class/file`, and where there are classes no picture beside them; a folder around all is
+     none. What lies deeper is of its class too. */
+  function classed(all) {
+    let parts = all.map(([name, file]) => [name.split("/"), file]);
+    const around = ([path]) => path.length > 1 && path[0] === parts[0][0][0];
+    while (parts.length && parts.every(around)) parts = parts.map(([path, file]) => [path.slice(1), file]);
+    if (parts.some(([path]) => path.length > 1)) parts = parts.filter(([path]) => path.length > 1);
+    return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
+  }
+
+  /* Of a drop's items, or of chosen files, the pictures: [[name, file]]. Items are looked at now: later they are gone. */
+  async function dropped(items) {
+    const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
+    const all = [];
+    for (const entry of entries) for await (const one of walk(entry)) all.push(one);
+    return pictures(all);
+  }
+
+  const chosen = (files) => pictures([...files].map((file) => [file.webkitRelativePath || file.name, file]));
+  const pictures = (all) => classed(all.filter(([name]) => PICTURE.test(name)));
+
+  async function shrunk(file) {
+    if (file.size <= LARGE.bytes) return file;
+    const whole = await createImageBitmap(file).catch(() => null);
+    if (!whole) return new Blob(); // no browser reads it: the training names it and goes on
+    const scale = Math.min(1, LARGE.side / Math.min(whole.width, whole.height));
+    const drawn = new OffscreenCanvas(Math.round(whole.width * scale), Math.round(whole.height * scale));
+    drawn.getContext("2d").drawImage(whole, 0, 0, drawn.width, drawn.height);
+    return drawn.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+  }
+
+  /* As many forms as it takes, each with how many pictures are left then. */
+  async function* pack(all) {
+    const left = [...all];
+    while (left.length) {
+      const form = new FormData();
+      for (let bytes = 0, count = 0; left.length && count < PARCEL.files && bytes < PARCEL.bytes - LARGE.bytes; count++) {
+        const [name, file] = left.shift();
+        const small = await shrunk(file);
+        bytes += small.size;
+        form.append("files", small, name);
+      }
+      yield [form, left.length];
+    }
+  }
+
+  return { dropped, chosen, pack };
+})();
