@@ -124,13 +124,14 @@ class Player:
         `start`, `end`: seeds, or (seed, class) pairs to walk between classes too. `classes` names the class of the
         whole walk instead, or its first and last. Latents move on the great arc, or `straight`; classes are mixed.
         """
-        if isinstance(frames, bool) or not isinstance(frames, int | np.integer) or frames < 1:
-            raise GanDemoError(f"frames {str(frames)[:40]!r} will not do: give a whole number from 1")
-        seeds, ends = zip(*(self._end(point) for point in (start, end)), strict=True)
+        (first, a), (last, b) = self._end(start), self._end(end)
         if classes is not None:
-            ends = (classes, classes) if isinstance(classes, int | np.integer) else (classes[0], classes[-1])
-        named = None if all(index is None for index in ends) else [0 if index is None else index for index in ends]
-        z, weights = self._inputs(seeds, named, truncation)
+            named = [classes] if isinstance(classes, int | np.integer) else list(classes)
+            if not named:
+                raise GanDemoError("no class is named: give one, or the first and the last of the walk")
+            a, b = named[0], named[-1]
+        seeds, ends = self._stops([(first, a), (last, b)], frames)
+        z, weights = self._inputs(seeds, ends, truncation)
         return self._walk(z, weights, np.linspace(0, 1, frames), step, straight)
 
     def walk(

@@ -32,6 +32,7 @@ function paint(canvas, at, reel = film) {
   const top = Math.floor(at / frame_columns) * frame_height;
   const edge = (tile, count, length) => Math.round((tile * (length + gap)) / count);
   context.imageSmoothingEnabled = false;
+  context.clearRect(0, 0, canvas.width, canvas.height); // another film's tiles may have stood where the gaps are
   for (let tile = 0; tile < tiles; tile++) {
     const column = tile % tile_columns;
     const row = Math.floor(tile / tile_columns);
@@ -149,12 +150,12 @@ function step(by) {
   rest();
 }
 
-function stop() {
+function stop(remember = true) {
   if (!playing) return;
   cancelAnimationFrame(playing);
   playing = 0;
   showPlaying();
-  rest();
+  if (remember) rest();
 }
 
 function play() {
@@ -263,7 +264,8 @@ function offer() {
 /* Stay at the same steps in a film that has grown; who rests at the end without a pin goes along to the new one. */
 function follow(next) {
   const at = (frame) => Math.max(0, next.steps.findLastIndex((step) => step <= film.steps[frame]));
-  const still = !playing && pinned === null;
+  const grown = next.steps.length !== film.steps.length;
+  const still = !playing && (pinned === null || !grown);
   index = still ? next.start() : at(index);
   if (pinned !== null) pinned = at(pinned);
 }
@@ -342,7 +344,7 @@ press(".video", async () => {
   part(".video").disabled = false;
 });
 
-gan.watch((_, changed) => changed.includes("tab") && stop()); // no film plays where nobody looks
+gan.watch((_, changed, restored) => changed.includes("tab") && stop(!restored)); // no film plays where nobody looks
 
 new ResizeObserver(() => {
   if (!film || !section.clientWidth) return;

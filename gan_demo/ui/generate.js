@@ -2,7 +2,8 @@
 "use strict";
 
 const COUNTS = [1, 4, 9, 16, 25, 36, 64];
-const ROW = 10; // seeds in a row when each class has one
+const ROW = 10; // seeds in a row at the most, when each class has one
+const MOST = 100; // tiles
 const SAVED_SIDE = 256; // pixels at least: a saved tile is enlarged by a whole number, so that each pixel stays a square
 
 const part = (selector) => element.querySelector(selector);
@@ -20,7 +21,7 @@ function firstSeed(state) {
 
 function question(card, state) {
   const rows = state.rows && card.classes !== null;
-  const what = rows ? { rows: 1, columns: ROW } : { tiles: state.tiles, class: state.class };
+  const what = rows ? { rows: 1, columns: Math.max(1, Math.min(ROW, Math.floor(MOST / card.classes.length))) } : { tiles: state.tiles, class: state.class };
   return { seed: firstSeed(state), ...what, step: gan.shownStep(card, state.step), truncation: state.truncation };
 }
 

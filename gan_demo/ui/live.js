@@ -90,8 +90,8 @@ const follow = gan.newest(async () => {
   section.dataset.shown = url;
 });
 
-/* The page's class, where this run has it. */
-const chosenClass = () => (gan.state.class !== null && gan.state.class < (card.classes ?? []).length ? gan.state.class : null);
+/* The page's class, where this run has the same ones. */
+const chosenClass = () => (JSON.stringify(card.classes) === JSON.stringify(gan.run()?.classes) ? gan.state.class : null);
 
 async function loop() {
   clearTimeout(timer);
@@ -405,6 +405,7 @@ gan.watch((state, changed) => {
   if (["tab", "seed", "class"].some((name) => changed.includes(name))) loop();
 }, true);
 document.addEventListener("visibilitychange", loop);
+addEventListener("gan-theme", paint);
 new ResizeObserver(() => {
   paint();
   if (card) chart(card.history.step ?? []);

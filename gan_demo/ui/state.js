@@ -7,6 +7,7 @@ window.gan = (() => {
   const MAX_SEED = Number.MAX_SAFE_INTEGER;
   const live = document.getElementById("gan-live"); // there where the host allows it
   const TABS = ["replay", "generate", "walk", ...(live ? ["live"] : [])];
+  const WRITE_PAUSE = 120; // ms: browsers refuse more than 100 addresses in ten seconds
   const TYPING_PAUSE = 1000; // ms: a number typed within it is one entry of the browser's history
   const ENTRIES = ["model", "beside", "seed", "class", "tab", "talk"]; // a change of one is an entry of the history
   const INSIDE = { replay: "film", generate: "generate", walk: "walk-film", live: "live" }; // what a filled tab holds
@@ -35,6 +36,8 @@ window.gan = (() => {
   const listeners = [];
   const complaints = [];
   let lastPush = { at: 0, what: "" };
+  let lastWrite = 0;
+  let waiting = null; // an address that is still to be written: {query, timer}
   let shown = null; // what Gradio's inputs show
   let trigger = null; // asks Gradio to show the state: set by attach()
 
@@ -107,13 +110,34 @@ window.gan = (() => {
     const quiet = !changed.some((name) => ENTRIES.includes(name));
     const replace = quiet || (what === lastPush.what && now - lastPush.at < TYPING_PAUSE);
     if (!quiet) lastPush = { at: now, what };
-    history[replace ? "replaceState" : "pushState"](history.state, "", `?${query}`);
+    const unwritten = waiting?.query;
+    forget();
+    if (replace) return write("replaceState", query, lastWrite + WRITE_PAUSE - now);
+    if (unwritten) write("replaceState", unwritten, 0);
+    write("pushState", query, 0);
+  }
+
+  /* Write an address after so many ms; where the browser refuses for now, once more when it may have rested. */
+  function write(way, query, pause) {
+    if (pause > 0) return void (waiting = { query, timer: setTimeout(write, pause, way, query, 0) });
+    waiting = null;
+    lastWrite = Date.now();
+    try {
+      history[way](history.state, "", `?${query}`);
+    } catch {
+      return write("replaceState", query, 1000);
+    }
     if (window.parent !== window) window.parent.postMessage({ queryString: query, hash: "" }, "https://huggingface.co");
   }
 
-  function follow(changed) {
+  function forget() {
+    clearTimeout(waiting?.timer);
+    waiting = null;
+  }
+
+  function follow(changed, restored = false) {
     markPage();
-    for (const { listener, always } of listeners) if (always || state.model !== null) listener(state, changed);
+    for (const { listener, always } of listeners) if (always || state.model !== null) listener(state, changed, restored);
     showInputs();
   }
 
@@ -128,8 +152,10 @@ window.gan = (() => {
     const wanted = { ...changes };
     if ("model" in wanted && wanted.model !== state.model) {
       const { classes } = run(wanted.model);
-      if (!same(classes, run()?.classes)) wanted.class = null;
-      wanted.stops = fitting(state.stops, classes);
+      if (!same(classes, run()?.classes)) {
+        wanted.class = null;
+        wanted.stops = fitting(state.stops, null); // an index means another class there
+      }
       wanted.step = null;
       if (state.beside === wanted.model) wanted.beside = null;
     }
@@ -144,10 +170,11 @@ window.gan = (() => {
   /* The back button, a link inside the page, or a run that came later than the address that asks for it. */
   function restore() {
     complaints.length = 0;
+    forget();
     const found = read(location.search);
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
-    follow(changed);
+    follow(changed, true);
     while (complaints.length) gan.say(complaints.shift());
   }
 
@@ -245,7 +272,8 @@ window.gan = (() => {
     /* The film that the keys move: that of the tab in front, or undefined. */
     inFront: () => films[state.tab]?.film,
     wholeSeed,
-    /* Call `listener(state, changed names)` now and at every change; not before there is a run, but with `always`. */
+    /* Call `listener(state, changed names, restored from the address)` now and at every change; not before there is a run,
+       but with `always`. */
     watch(listener, always = false) {
       listeners.push({ listener, always });
       if (always || state.model !== null) listener(state, Object.keys(state));

@@ -8,6 +8,7 @@
     talk: () => gan.set({ talk: !gan.state.talk }),
     help() {
       const dialog = document.querySelector("dialog.help");
+      document.querySelector(".gradio-container").append(dialog); // out of the masthead, which a talk hides with all in it
       if (dialog.open) dialog.close();
       else dialog.showModal();
     },
@@ -16,6 +17,7 @@
       const query = new URLSearchParams(location.search);
       query.set("__theme", dark ? "dark" : "light"); // Gradio's own name for it
       history.replaceState(history.state, "", `?${query}`);
+      dispatchEvent(new Event("gan-theme")); // for what is drawn in ink of its own
     },
     random: () => gan.randomSeed(),
     play: () => gan.inFront()?.toggle(),
@@ -42,6 +44,9 @@
     "?": "help",
   };
 
+  const FILM = ["play", "back", "forth", "first", "last"]; // keys that the page keeps where no film is in front
+  const ONCE = ["play", "talk", "full", "help"]; // however long a key is held
+
   function chooseClass(digit) {
     const classes = gan.run()?.classes;
     if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });
@@ -53,9 +58,10 @@
     if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="tab"], [role="application"]')) return;
     if (/^[0-9]$/.test(event.key)) return chooseClass(Number(event.key));
     if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();
-    if (!(event.key in KEYS)) return;
+    const action = KEYS[event.key];
+    if (!action || (FILM.includes(action) && !gan.inFront()?.visible())) return;
     event.preventDefault();
-    actions[KEYS[event.key]]();
+    if (!(event.repeat && ONCE.includes(action))) actions[action]();
   });
 
   document.addEventListener("click", (event) => {
