@@ -2,6 +2,7 @@
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -41,13 +42,20 @@ def write(run: Run, metrics: dict[str, Any] | None) -> None:
     """
     illustrate(run, metrics)
     path = run.path / "README.md"
-    run.write("README.md", text(run, metrics, existing=path.read_text(errors="replace") if path.exists() else None))
+    run.write(
+        "README.md",
+        text(run, metrics, existing=path.read_text(encoding="utf-8", errors="replace") if path.exists() else None),
+    )
 
 
 def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
     """Write samples/training.webp, the fixed latents through all snapshots, and curves.png."""
     samples = [run.path / f"samples/step-{step:08d}.png" for step in run.steps]
-    if frames := [Image.open(path) for path in samples if path.exists()]:
+    frames = []
+    for path in filter(Path.exists, samples):
+        with Image.open(path) as frame:  # one at a time: a process may have few files open
+            frames.append(frame.copy())
+    if frames:
         run.write("samples/training.webp", illustrations.animation(frames))
     if picture := illustrations.curves(run.read_history(), metrics):
         run.write("curves.png", picture)
@@ -72,7 +80,7 @@ def text(run: Run, metrics: dict[str, Any] | None, repo_id: str | None = None, e
         theirs = theirs[: at.start()] + ours + theirs[at.end() :]
     else:
         theirs = (theirs.rstrip() + "\n\n" if theirs.strip() else "") + ours + "\n"
-    return _merged(metadata, front) + theirs
+    return _merged(metadata, front, _plain(run.config.name)) + theirs
 
 
 # ---------------------------------------------------------------- front matter
@@ -115,8 +123,11 @@ def _model_index(run: Run, metrics: dict[str, Any], repo_id: str | None, dataset
     return {"model-index": ModelCardData(model_name=name, eval_results=results).to_dict()["model-index"]}
 
 
-def _merged(ours: dict[str, Any], front: re.Match[str] | None) -> str:
-    """Front matter with every line that is theirs, the keys that it lacks, and our figures renewed."""
+def _merged(ours: dict[str, Any], front: re.Match[str] | None, local: str) -> str:
+    """Front matter with every line that is theirs, the keys that it lacks, and our figures renewed.
+
+    `local`: the run's name before it had a repository, which the folder's own card gives it.
+    """
     if not front:
         return _dump(ours)
     theirs = _load(front[1])
@@ -124,7 +135,7 @@ def _merged(ours: dict[str, Any], front: re.Match[str] | None) -> str:
         return front[0]
     lines, added = front[1], {key: value for key, value in ours.items() if key not in theirs}
     if "model-index" in ours and "model-index" in theirs:
-        renewed = _renewed(ours["model-index"], theirs["model-index"])
+        renewed = _renewed(ours["model-index"], theirs["model-index"], local)
         if renewed != theirs["model-index"]:
             lines = "".join(part for part in KEY.split(lines) if not part.startswith("model-index"))
             added["model-index"] = renewed
@@ -143,13 +154,13 @@ def _load(lines: str) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def _renewed(ours: list[dict[str, Any]], theirs: Any) -> list[dict[str, Any]]:
+def _renewed(ours: list[dict[str, Any]], theirs: Any, local: str) -> list[dict[str, Any]]:
     """Our results, with those of other measures, data sets and models that a person added."""
     if not (isinstance(theirs, list) and all(isinstance(model, dict) for model in theirs)):
         return ours
     [model] = ours
-    others = [other for other in theirs if other.get("name") != model["name"]]
-    same = [other for other in theirs if other.get("name") == model["name"]]
+    others = [other for other in theirs if other.get("name") not in (model["name"], local)]
+    same = [other for other in theirs if other.get("name") in (model["name"], local)]
     added = [result for other in same for result in other.get("results") or [] if not _is_ours(result, model)]
     return [{**model, "results": [*model["results"], *added]}, *others]
 

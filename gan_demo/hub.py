@@ -4,6 +4,7 @@ A repository holds the run folder as it is, but `state/`. Only files that the co
 """
 
 import inspect
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -120,8 +121,9 @@ def push(
 ) -> Pushed:
     """Send the run folder in one commit, and tag it where the run is finished. Unchanged files make no commit.
 
-    `card` is given the repository's card (None where it has none) and returns the one to put there, so that what a
-    person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails: then nothing changed.
+    `card` is given the repository's card (where it has none the folder's, or None) and returns the one to put there, so
+    that what a person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails: then
+    nothing changed.
     """
     repo_id, api = parse_target(repo_id), connect(token, endpoint)
     url = _make_repo(api, repo_id, private)
@@ -131,10 +133,12 @@ def push(
         before = api.model_info(repo_id)
         there = {sibling.rfilename for sibling in before.siblings or []}
         if card:
-            theirs = Path(api.hf_hub_download(repo_id, "README.md")) if "README.md" in there else None
-            run.write("README.md", card(theirs.read_text(errors="replace") if theirs else None))
+            ours = run.path / "README.md"
+            theirs = Path(api.hf_hub_download(repo_id, "README.md")) if "README.md" in there else ours
+            known = theirs.read_text(encoding="utf-8", errors="replace") if theirs.exists() else None
+            run.write("README.md", card(known))
         names = files_of(run)
-        stale = {name for name in there - set(names) if SAMPLE_NAME.fullmatch(name) or _is_snapshot(name)}
+        stale = {name for name in there - set(names) if _is_a_runs(name)}  # of another run, or of this one's past
         done = api.create_commit(
             repo_id,
             [
@@ -151,9 +155,13 @@ def push(
         return Pushed(repo_id, url, done.oid, tag, done.oid != before.sha)
 
 
-def _is_snapshot(name: str) -> bool:
+def _is_a_runs(name: str) -> bool:
+    """Whether a repository's file is one that a push writes and nobody else."""
     folder, _, file = name.partition("/")
-    return folder == "snapshots" and bool(SNAPSHOT_NAME.fullmatch(file))
+    written = name in SIDE_FILES or name == "model.safetensors" or (name in PICTURES and name != "README.md")
+    return (
+        written or bool(SAMPLE_NAME.fullmatch(name)) or (folder == "snapshots" and bool(SNAPSHOT_NAME.fullmatch(file)))
+    )
 
 
 # ---------------------------------------------------------------- pull
@@ -234,10 +242,17 @@ def forget_other_commits(run: Run) -> None:
     for folder in run.path.parent.iterdir():
         if folder.name != run.path.name:
             shutil.rmtree(folder, ignore_errors=True)
-    needed = {path.resolve().name for path in run.path.rglob("*") if path.is_symlink()}
-    for blob in (run.path.parent.parent / "blobs").glob("*"):
-        if blob.name not in needed and blob.suffix != ".incomplete":  # that is on its way
+    needed = {Path(os.readlink(path)).name for path in run.path.rglob("*") if path.is_symlink()}
+    repository = run.path.parent.parent
+    blobs = [blob for blob in (repository / "blobs").glob("*") if blob.suffix != ".incomplete"]  # that is on its way
+    for blob in blobs:
+        if blob.name not in needed:
             blob.unlink(missing_ok=True)
+    # A blob may itself be a link, to a content that the cache keeps once for all repositories (huggingface_hub 2).
+    held = {blob.resolve() for blob in blobs if blob.is_symlink()}
+    for content in (repository.parent / "blobs").glob("*/*"):
+        if content.resolve() not in held and content.suffix != ".incomplete":
+            content.unlink(missing_ok=True)
 
 
 def _cached(repo_id: str, revision: str, cache: Path | None) -> Run | None:

@@ -12,10 +12,11 @@ import io
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from gan_demo.weights import Weights, halve, load_weights, save_weights
 
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 MAX_SNAPSHOTS = 1000
+MAX_ROWS, MAX_COLUMNS = 100_000, 100  # of history.csv; ten million steps log as many
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,21 @@ def write_file(path: Path, data: bytes | str) -> None:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        _put(aside, path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+def _put(aside: Path, path: Path) -> None:
+    """Rename; on Windows that has to wait while somebody reads the file that it replaces."""
+    for patience in range(20, -1, -1):
+        try:
+            return os.replace(aside, path)
+        except PermissionError:
+            if os.name != "nt" or not patience:
+                raise
+            time.sleep(0.1)
 
 
 def _json(data: Any) -> str:
@@ -138,6 +151,8 @@ class Run:
                     f"{path}: {snapshot.file[:60]!r} is no snapshot's name for step {snapshot.step}: "
                     "fetch or train the run again"
                 )
+        if any(min(one.step, one.images, one.bytes) < 0 for one in found):
+            raise GanDemoError(f"{path} counts below nought: fetch or train the run again")
         if any(before.step >= after.step for before, after in pairwise(found)):
             raise GanDemoError(f"{path}: the steps are not in order: fetch or train the run again")
         return found
@@ -220,9 +235,10 @@ class Run:
             writer.writerow({key: f"{value:.6g}" if key != "step" else int(value) for key, value in row.items()})
 
     def read_history(self) -> list[dict[str, float]]:
-        """The logged steps, ascending: a dict of numbers each, empty where nothing was logged yet."""
+        """The logged steps, ascending: a dict of numbers each, MAX_ROWS at most, empty where nothing was logged yet."""
         try:
-            lines = (self.path / "history.csv").read_text(errors="replace").splitlines(keepends=True)
+            with open(self.path / "history.csv", encoding="utf-8", errors="replace") as file:
+                lines = list(islice(file, MAX_ROWS + 1))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -231,7 +247,7 @@ class Run:
             ) from None
         names, *rest = [line.strip().split(",") for line in lines if line.endswith("\n")] or [[]]
         rows: list[dict[str, float]] = []
-        for values in rest:
+        for values in rest if len(names) <= MAX_COLUMNS else ():
             try:
                 row = {name: float(value) for name, value in zip(names, values, strict=True)}
             except ValueError:  # a torn line

@@ -43,12 +43,14 @@ def dequantize(stored: Weights) -> Weights:
 def halve(weights: Weights) -> Weights:
     """Store matrices and kernels as float16 where they fit: half the bytes, and finer than a snapshot's 8 bit.
 
-    Biases and batch norm stay as they are: few numbers, some too small or too large for it.
+    Biases and batch norm stay as they are: few numbers, some too small or too large for it. So does what is in 8 bit.
     """
-    return {
-        name: value.astype(np.float16) if value.ndim > 1 and np.abs(value).max(initial=0) < HALF_MAX else value
-        for name, value in weights.items()
-    }
+
+    def fits(name: str, value: np.ndarray) -> bool:
+        in_8_bit = value.dtype == np.int8 or name.endswith(".scale")
+        return not in_8_bit and value.ndim > 1 and bool(np.abs(value).max(initial=0) < HALF_MAX)
+
+    return {name: value.astype(np.float16) if fits(name, value) else value for name, value in weights.items()}
 
 
 def save_weights(stored: Weights, metadata: dict[str, str], signed: bool = False) -> bytes:

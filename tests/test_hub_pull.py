@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -112,3 +113,24 @@ def test_a_push_is_noticed_by_who_watches(run, double):
     double.stall()
     with pytest.raises(HubError, match="me/digits cannot be watched: the Hub does not answer"):
         hub.newer("me/digits", first, endpoint=double.url)
+
+
+def test_of_another_commit_nothing_is_left_in_a_cache_that_keeps_contents_once(tmp_path):
+    """As huggingface_hub 2 lays it out: a file is a link to a blob, and that to a content."""
+    repository = tmp_path / "models--me--digits"
+    for commit, name in (("a" * 40, "old"), ("b" * 40, "new")):
+        folder = repository / "snapshots" / commit
+        content = tmp_path / "blobs" / "xx" / f"content-of-{name}"
+        blob = repository / "blobs" / f"etag-of-{name}"
+        for path in (folder, content.parent, blob.parent):
+            path.mkdir(parents=True, exist_ok=True)
+        content.write_text(name)
+        blob.symlink_to(content)
+        (folder / "model.safetensors").symlink_to(Path("../../blobs") / blob.name)
+    hub.forget_other_commits(SimpleNamespace(path=folder))
+    assert (folder / "model.safetensors").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*") if not path.is_dir()) == [
+        "content-of-new",
+        "etag-of-new",
+        "model.safetensors",
+    ]

@@ -61,8 +61,10 @@ def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
     push(run, double)
     before = run.steps[-1]
     run.rewind(run.steps[-2])
+    (run.path / "metrics.json").unlink()
     push(run, double)
     sent = double.repos["me/digits"].commits[-1].files
+    assert "metrics.json" not in sent
     assert f"snapshots/step-{before:08d}.safetensors" not in sent and f"samples/step-{before:08d}.png" not in sent
     assert f"snapshots/step-{run.steps[-1]:08d}.safetensors" in sent and ".gitattributes" in sent
 

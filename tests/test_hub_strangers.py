@@ -136,7 +136,8 @@ def test_a_file_too_large_to_be_honest_is_not_fetched(name, files, double):
     [
         (lambda entries: entries[-1].update(bytes=5), "its index says 5: push it again"),
         (lambda entries: entries[-1].update(bytes=10**12), "more than the 2,000,000,000 that may be fetched"),
-        (lambda entries: entries[-1].update(bytes=-(10**12)), "its index says -1,000,000,000,000: push it again"),
+        (lambda entries: entries[-1].update(bytes=-(10**12)), "counts below nought"),
+        (lambda entries: entries[0].update(bytes=-(10**15)), "counts below nought"),
         (lambda entries: entries[-1].update(file="../../../x.safetensors"), "no snapshot's name"),
         (lambda entries: entries[-1].update(file="/etc/passwd"), "no snapshot's name"),
         (lambda entries: entries[-1].update(file="step-00018750.safetensors\n"), "no snapshot's name"),

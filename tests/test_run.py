@@ -132,6 +132,21 @@ def test_half_precision_keeps_kernels_to_eleven_bits_and_the_rest_as_it_is():
     assert np.array_equal(read["s"], weights["s"]) and np.array_equal(read["l"], weights["l"])
 
 
+def test_what_is_in_eight_bits_already_is_not_halved():
+    weights = {"layer": np.random.default_rng(0).normal(0, 0.02, (64, 32)).astype(np.float32)}
+    stored = quantize(weights, {"layer": 0})
+    back = dequantize(load_weights(save_weights(halve(stored), {}), "here"))
+    assert np.abs(back["layer"] - weights["layer"]).max() < 0.001
+
+
+def test_a_history_of_any_length_is_read_so_far(folder, monkeypatch):
+    monkeypatch.setattr("gan_demo.run.MAX_ROWS", 3)
+    (folder / "history.csv").write_text("step,g\n" + "".join(f"{step},0.5\n" for step in range(1, 9)))
+    assert [row["step"] for row in Run(folder).read_history()] == [1, 2, 3]
+    (folder / "history.csv").write_text(",".join(["step", *map(str, range(200))]) + "\n" + ",".join("1" * 201) + "\n")
+    assert Run(folder).read_history() == []
+
+
 def test_eight_bits_with_a_scale_a_row_err_by_half_a_step_at_most():
     random = np.random.default_rng(0)
     weight = random.normal(size=(6, 5, 4, 4)).astype(np.float32) * random.uniform(0.01, 10, (6, 1, 1, 1))

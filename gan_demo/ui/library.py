@@ -322,12 +322,14 @@ def quality(run: Run) -> dict[str, Any] | None:
     metrics = run.read_json("metrics.json")
     if not isinstance(metrics, dict) or not isinstance(metrics.get("snapshots"), list):
         return None
-    points = []
+    points: list[dict[str, float]] = []
+    left = set(run.steps)
     for entry in metrics["snapshots"]:
         numbers = entry if isinstance(entry, dict) else {}
         point = {name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if is_number(numbers.get(name))}
-        if point.get("step") in run.steps and len(point) > 1:
+        if point.get("step") in left and len(point) > 1:
             points.append(point)
+            left.discard(point["step"])
     if not points:
         return None
     best, floor = metrics.get("best"), metrics.get("floor")
