@@ -86,6 +86,13 @@ def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
     page.wait_for_function("document.fullscreenElement?.classList.contains('film')")
     page.keyboard.press("f")
     page.wait_for_function("!document.fullscreenElement")
+    page.keyboard.press("p")
+    page.keyboard.press("?")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#masthead")).to_be_hidden()  # the talk goes on
+    page.keyboard.press("p")
     visitor.open(wait=TABS["generate"], tab="generate")
     page.keyboard.press("f")
     page.wait_for_function("document.fullscreenElement === document.documentElement")

@@ -55,6 +55,8 @@ def test_a_walk_holds_both_its_ends(player):
     np.testing.assert_array_equal(walk[-1], player.generate([8], [2])[0])
     np.testing.assert_array_equal(player.interpolate(3, 8, 7, classes=[1, 2]), walk)
     np.testing.assert_array_equal(player.interpolate(3, 8, 5, classes=4)[0], player.generate([3], [4])[0])
+    ends = player.interpolate(3, (8, 5), 2)  # an end that names no class has its seed's
+    np.testing.assert_array_equal(ends, np.concatenate([player.generate([3], [3]), player.generate([8], [5])]))
     assert player.interpolate(3, 8, 1).shape == (1, 28, 28, 1)
 
 
@@ -68,6 +70,7 @@ def test_a_walk_holds_both_its_ends(player):
         (lambda p: p.generate([1], step=-1), "step"),
         (lambda p: p.generate([1], truncation=2), "truncation"),
         (lambda p: p.interpolate(1, 2, 0), "frames"),
+        (lambda p: p.interpolate(1, 2, 5, classes=[]), "no class is named"),
         (lambda p: p.interpolate(1, 2, "many"), "frames"),
     ],
 )

@@ -8,7 +8,8 @@
     talk: () => gan.set({ talk: !gan.state.talk }),
     help() {
       const dialog = document.querySelector("dialog.help");
-      document.querySelector(".gradio-container").append(dialog); // out of the masthead, which a talk hides with all in it
+      const around = document.querySelector(".gradio-container");
+      if (dialog.parentElement !== around) around.append(dialog); // out of the masthead, which a talk hides with all in it
       if (dialog.open) dialog.close();
       else dialog.showModal();
     },
