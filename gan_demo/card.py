@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from gan_demo import illustrations
-from gan_demo.data import DATASETS
+from gan_demo.datasets import DATASETS
 from gan_demo.machine import duration
 from gan_demo.recipe import facts_table
 from gan_demo.recipes import RECIPES

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gan_demo.data import DATASETS
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import HYPERPARAMETERS, LATER, Recipe
 from gan_demo.recipes import RECIPES

@@ -16,46 +16,13 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from gan_demo import points
+from gan_demo.datasets import DATASETS, Dataset
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
 NAMED = 10  # unreadable files named one by one
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A published data set: where it lies under the data folder, and what its pages say."""
-
-    title: str
-    folders: tuple[str, ...]  # any of these under --data holds it
-    torchvision: str | None  # the class that reads and downloads it
-    channels: int
-    classes: tuple[str, ...]
-    licence: str
-
-
-DIGITS = tuple("0123456789")
-CLOTHES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
-CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-DATASETS = {
-    "mnist": Dataset("MNIST", ("MNIST/raw",), "MNIST", 1, DIGITS, "none stated (Y. LeCun, C. Cortes, C. J. C. Burges)"),
-    "fashion-mnist": Dataset("Fashion-MNIST", ("FashionMNIST/raw",), "FashionMNIST", 1, CLOTHES, "MIT (Zalando SE)"),
-    "cifar10": Dataset(
-        "CIFAR-10", ("cifar-10-batches-py", "cifar10"), "CIFAR10", 3, CIFAR10, "none stated (A. Krizhevsky, 2009)"
-    ),
-    "ring": Dataset("Points on a ring", (), None, 1, (), "none needed: this program draws them"),
-    "mixture": Dataset("Eight clouds of points", (), None, 1, (), "none needed: this program draws them"),
-    "anime": Dataset(
-        "Anime faces",
-        ("anime",),
-        None,
-        3,
-        (),
-        "educational purposes only (Anime-Face-Dataset); the rights stay with the artists and publishers",
-    ),
-}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from gan_demo import card, data, machine, recipes, training
-from gan_demo.data import DATASETS
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.lock import only_one
 from gan_demo.machine import duration

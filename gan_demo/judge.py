@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm, trange
 
-from gan_demo import data as datasets
+from gan_demo import data
 from gan_demo.config import FORMAT
 from gan_demo.data import Images
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run, write_file
@@ -111,7 +112,7 @@ def _split(images: Images, path: str | Path, name: str) -> tuple[np.ndarray, np.
         test = rank % HELD_OUT == 0
         return images.pixels[~test], images.labels[~test], images.pixels[test], images.labels[test]
     recipe = next(recipe for recipe in RECIPES.values() if recipe.dataset == name)
-    held, _ = datasets.load(recipe, path, train=False)
+    held, _ = data.load(recipe, path, train=False)
     assert held.labels is not None
     return images.pixels, images.labels, held.pixels, held.labels
 
@@ -121,7 +122,7 @@ def fit(name: str, path: str | Path) -> None:
     if name not in WIDTHS:
         raise GanDemoError(f"no judge is called {name[:60]!r}: choose one of {', '.join(WIDTHS)}")
     recipe = next(recipe for recipe in RECIPES.values() if recipe.dataset == name)
-    images, _ = datasets.load(recipe, path)
+    images, _ = data.load(recipe, path)
     pixels, labels, test_pixels, test_labels = _split(images, path, name)
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
@@ -267,7 +268,7 @@ class _Classified:
         self.reference, probabilities = self.network.look(reference)
         self.real_spread = spread(reference, probabilities.argmax(1))
         self.judge = (
-            f"classifier of {datasets.DATASETS[dataset].title}, {self.network.accuracy:.1%} right on "
+            f"classifier of {DATASETS[dataset].title}, {self.network.accuracy:.1%} right on "
             f"{self.network.tested:,} real images it was not trained on"
         )
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from gan_demo import recipes
 from gan_demo.control import PARENT, Control
-from gan_demo.data import DATASETS, on
+from gan_demo.data import on
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
 from gan_demo.recipe import Range, full_name

@@ -28,7 +28,7 @@ class Recipe:
 
     name: str
     title: str
-    dataset: str  # a name of gan_demo.data.DATASETS, or "images" for a person's own
+    dataset: str  # a name of gan_demo.datasets.DATASETS, or "images" for a person's own
     image_size: int  # height and width
     channels: int  # 1 grey, 3 RGB
     latent_size: int

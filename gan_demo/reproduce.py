@@ -5,7 +5,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from gan_demo.data import DATASETS
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
 from gan_demo.recipe import HYPERPARAMETERS

@@ -14,7 +14,8 @@ from torch import nn
 
 from gan_demo import training
 from gan_demo.benchmark.report import Figure, Options, Row
-from gan_demo.data import DATASETS, Images
+from gan_demo.data import Images
+from gan_demo.datasets import DATASETS
 from gan_demo.networks import Dropout, build
 from gan_demo.points import SHAPES
 from gan_demo.precision import choose

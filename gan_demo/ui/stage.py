@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from gan_demo import recipes
 from gan_demo.control import MAX_RATE
-from gan_demo.data import DATASETS, suits
+from gan_demo.data import suits
+from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.live import LENGTHS, Live, Wish, is_loopback
 from gan_demo.points import SHAPES
