@@ -33,7 +33,7 @@ BALANCE_FACT = (
 )  # fmt: skip
 
 SLIM = Option(
-    "small networks and large learning rates: digits in a minute, for a talk",
+    "small networks and large learning rates: digits after a minute or so, for a talk",
     {
         "latent_size": 8,
         "generator_widths": (64, 64, 32),

@@ -48,7 +48,8 @@ class Growth:
     def cells(self) -> tuple[str, str, str]:
         values = ", ".join(f"{size}: {number(value)}" for size, value in self.points)
         fixed, each, off = self.law
-        grows = f"{number(fixed)} + {number(each)} n{'²' if self.power == 2 else ''}, within {off:.0%}"
+        sign, n = "-" if each < 0 else "+", "n²" if self.power == 2 else "n"
+        grows = f"{number(fixed)} {sign} {number(abs(each))} {n}, within {off:.0%}"
         return f"{values} {self.unit}", grows, ""
 
     def facts(self) -> dict[str, Any]:
