@@ -62,6 +62,7 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
         "discriminator_steps": options.k,
         "ema": options.ema,
     }
+    precision = None if options.precision == "auto" else options.precision
     if not options.resume:
         return replace(recipe, **{k: v for k, v in own.items() if v is not None}), options.seed or 0, options.precision
     config = Run(options.out).config
@@ -72,8 +73,8 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
         raise GanDemoError(
             f"{options.out} was not trained with {options.option}: --resume keeps what it had, leave --with out"
         )
-    for name, value in (*own.items(), ("seed", options.seed)):
-        kept = config.seed if name == "seed" else getattr(before, name)
+    for name, value in (*own.items(), ("seed", options.seed), ("precision", precision)):
+        kept = getattr(config if name in ("seed", "precision") else before, name)
         if value not in (None, kept):
             raise GanDemoError(f"{options.out} was trained with {name} {kept}: --resume keeps it, leave the option out")
     return before, config.seed, config.precision

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gan_demo import latents as lat
 from gan_demo.config import Config
 from gan_demo.errors import GanDemoError
 from gan_demo.inference import Replica, arranged
-from gan_demo.networks import build_discriminator, build_generator, cost
+from gan_demo.networks import Cost, build_discriminator, build_generator, cost
 from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
@@ -92,6 +93,15 @@ class Player:
         """Height, width, channels."""
         height, width, channels = self.run.config.image_shape
         return height, width, channels
+
+    def takes_more(self, pictures: int, products: int) -> bool:
+        """Whether so many pictures take more multiplications of an input with a weight than `products`."""
+        return pictures * self._most_products(self._generator) > products and pictures * self._cost.products > products
+
+    @cached_property
+    def _cost(self) -> Cost:
+        z = torch.empty(1, self.config.latent_size, device="meta")
+        return cost(self._generator, z, len(self.classes or ()))
 
     # ---------------------------------------------------------------- what can be asked for
 
@@ -243,13 +253,17 @@ class Player:
         mix = None if weights is None else along(weights, lat.lerp)
         return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
 
+    def _most_products(self, network: torch.nn.Module) -> int:
+        """As many as if each weight were used once a pixel: no more can be, and counting imports a second of torch."""
+        height, width, _ = self.image_shape
+        return sum(parameter.numel() for parameter in network.parameters()) * height * width
+
     def _check_cost(self, network: torch.nn.Module, x: torch.Tensor) -> None:
         """Refuse a network on the meta device that would take a machine's memory or hours, given one input `x`."""
         height, width, _ = self.image_shape
-        weights = sum(parameter.numel() for parameter in network.parameters())
         widest = max(*self._recipe.generator_widths, *self._recipe.discriminator_widths)
-        if weights * height * width <= MAX_PRODUCTS and widest * height * width <= MAX_LAYER:
-            return  # no weight is used more than once a pixel; and counting imports a second's worth of torch
+        if self._most_products(network) <= MAX_PRODUCTS and widest * height * width <= MAX_LAYER:
+            return
         found = cost(network, x, len(self.classes or ()))
         if found.layer > MAX_LAYER or found.products > MAX_PRODUCTS:
             raise GanDemoError(

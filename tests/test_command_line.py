@@ -74,6 +74,9 @@ def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
     assert again.returncode == 2 and "holds a run already: go on with --resume" in again.stderr
     other = train(*arguments[:-1], "16", "--resume")
     assert other.returncode == 2 and "batch_size 8: --resume keeps it" in other.stderr
+    had = Run(tmp_path / "run").config.precision
+    coarser = train(*arguments, "--resume", "--precision", {"fp32": "bf16", "bf16": "fp32"}[had])
+    assert coarser.returncode == 2 and f"precision {had}: --resume keeps it" in coarser.stderr
     shorter = train(*arguments, "--resume", "--steps", "1")
     assert shorter.returncode == 2 and "is at step 2 already: give --steps 2 or more" in shorter.stderr
     with_more = train(*arguments, "--resume", "--with", "dropout")

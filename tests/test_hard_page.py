@@ -243,6 +243,12 @@ def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):
     monkeypatch.setattr(film, "MAX_SIDE", 28 * 8)
     FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))
     assert painted == [library.card("a-plain")["film"]["tiles"]] and painted[0] < film.TILES
+    each = library.player("a-plain")._cost.products
+    monkeypatch.setattr(pictures, "MAX_WORK", 8 * film.TILES * each)
+    FILES["film.webp"](library, "a-plain", Query({"seed": "2"}))
+    monkeypatch.setattr(pictures, "MAX_WORK", 8 * film.TILES * each - 1)
+    with pytest.raises(GanDemoError, match="8 snapshots of so large a network would hold up everybody else"):
+        FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))
     monkeypatch.setattr(pictures, "MAX_FILM", 8 * 28 * 28 - 1)
     with pytest.raises(GanDemoError, match="8 snapshots of 28x28 pixels are more than a film here can hold"):
         FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))

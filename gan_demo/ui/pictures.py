@@ -16,6 +16,7 @@ from gan_demo.ui.query import Query
 MAX_TILES = 100
 MAX_FRAMES = 120
 MAX_FILM = 2**27  # bytes of one tile's pixels at all steps
+MAX_WORK = 2**42  # multiplications a film: half a minute of two cores
 MAX_PAD = 16
 FIELD_SIDE, FIELD_POINTS = 32, 256
 GIF_SIDE = 320  # pixels, about
@@ -42,6 +43,11 @@ def fitting_tiles(library: Library, key: str) -> int:
     if len(run.steps) * height * width * channels > MAX_FILM:
         raise GanDemoError(
             f"{len(run.steps):,} snapshots of {width}x{height} pixels are more than a film here can hold: "
+            "ask for single steps"
+        )
+    if library.player(key).takes_more(len(run.steps) * film.TILES, MAX_WORK):
+        raise GanDemoError(
+            f"a film of {len(run.steps):,} snapshots of so large a network would hold up everybody else: "
             "ask for single steps"
         )
     return film.layout(len(run.steps), film.TILES, height, width)["tiles"]
