@@ -23,6 +23,7 @@ from gan_demo.recipe import Recipe
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
 NAMED = 10  # unreadable files named one by one
+KEEPERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found")  # folders that systems and NAS boxes leave about
 
 
 @dataclass(frozen=True)
@@ -59,33 +60,49 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
     a folder or zip of pictures, with class folders or without. `train=False` reads the published test split.
     Raises GanDemoError where nothing can be read or downloaded, or the pictures do not suit the recipe.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     if recipe.dataset in points.SHAPES:
         drawn = points.draw(points.SHAPES[recipe.dataset](points.COUNT), recipe.image_size)
-        return Images(drawn.transpose(0, 3, 1, 2), None, [], recipe.dataset), recipe
-    dataset = DATASETS.get(recipe.dataset)
-    found = next((path / folder for folder in dataset.folders if (path / folder).is_dir()), None) if dataset else None
-    if dataset is None or (found is None and _holds_pictures(path)):
-        images = read_pictures(path, recipe.image_size)
-        recipe = replace(recipe, dataset="images", channels=images.pixels.shape[1])
-    elif dataset.torchvision and (found is None or found.name not in ("cifar10", "anime")):
-        images = _torchvision(dataset, path, recipe, found is None, train)
-    elif found is None:
-        raise GanDemoError(
-            f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
-            f"{path / dataset.folders[0]}, or give a folder or zip of your own with --data"
-        )
+        images = Images(drawn.transpose(0, 3, 1, 2), None, [], recipe.dataset)
     else:
-        images = read_pictures(found, recipe.image_size, recipe.channels)
-        images = replace(images, name=recipe.dataset)
+        try:
+            images = _read(recipe, path, train)
+        except OSError as error:
+            raise GanDemoError(
+                f"{error.filename or path} cannot be read ({error.strerror or error}): give what can with --data"
+            ) from None
+    if images.name != recipe.dataset:
+        recipe = replace(recipe, dataset=images.name, channels=images.pixels.shape[1])
     _check(images, recipe, path)
     return images, recipe
 
 
+def _read(recipe: Recipe, path: Path, train: bool) -> Images:
+    dataset = DATASETS.get(recipe.dataset)
+    found = next((path / folder for folder in dataset.folders if (path / folder).is_dir()), None) if dataset else None
+    if dataset is None or (found is None and _is_of_its_own(path, dataset)):
+        return read_pictures(path, recipe.image_size, by_folder=recipe.conditional)
+    if dataset.torchvision and (found is None or found.name not in ("cifar10", "anime")):
+        return _torchvision(dataset, path, recipe, found is None, train)
+    if found is None:
+        raise GanDemoError(
+            f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
+            f"{path / dataset.folders[0]}, or give a folder or zip of your own with --data"
+        )
+    images = read_pictures(found, recipe.image_size, recipe.channels)
+    if dataset.classes and images.classes != list(dataset.classes):
+        raise GanDemoError(
+            f"{found} has the class folders {', '.join(images.classes)[:120] or '(none)'} where {dataset.title} has "
+            f"{', '.join(dataset.classes)}: keep your own pictures in a folder of another name, and give it with --data"
+        )
+    return replace(images, name=recipe.dataset)
+
+
 def _check(images: Images, recipe: Recipe, path: Path) -> None:
     if len(images.pixels) < recipe.batch_size:
+        where = path if images.name not in points.SHAPES else DATASETS[images.name].title
         raise GanDemoError(
-            f"{path} has {len(images.pixels)} readable pictures, fewer than one batch of {recipe.batch_size}: "
+            f"{where} has {len(images.pixels):,} readable pictures, fewer than one batch of {recipe.batch_size:,}: "
             "add pictures, or choose a smaller --batch-size"
         )
     if recipe.conditional and images.labels is None:
@@ -123,7 +140,7 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
             f"delete {path / dataset.folders[0]} to download it anew"
         ) from None
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-    pixels = _resize_all(pixels, recipe.image_size)
+    pixels = resize(pixels, recipe.image_size)
     return Images(np.ascontiguousarray(pixels), labels, list(dataset.classes), recipe.dataset)
 
 
@@ -140,8 +157,8 @@ def _remove_empty(folder: Path) -> None:
             return
 
 
-def _resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
-    """(N, C, H, W) at the wanted size; pictures that have it already are left alone."""
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """uint8 (N, C, H, W), cropped to the centre square and scaled; pictures that have the size are left alone."""
     if pixels.shape[2:] == (size, size):
         return pixels
     channels = pixels.transpose(0, 2, 3, 1)
@@ -152,27 +169,60 @@ def _resize_all(pixels: np.ndarray, size: int) -> np.ndarray:
 # ---------------------------------------------------------------- anyone's own pictures
 
 
-def _holds_pictures(path: Path) -> bool:
-    """Whether `path` is a zip, or a folder of pictures or of class folders (and no data folder of known sets)."""
-    if path.is_file():
-        return True
-    if not path.is_dir() or any((path / name).exists() for known in DATASETS.values() for name in known.folders):
+def _is_of_its_own(path: Path, dataset: Dataset) -> bool:
+    """Whether `path` is a zip or folder of pictures, and not a data folder that the published set may be put into.
+
+    Raises GanDemoError where it is full of something else: a person's own pictures were meant, and MNIST in their place
+    would be a surprise.
+    """
+    if not path.is_dir():
+        if path.suffix.lower() == ".zip" and not path.exists():
+            raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
+        return path.exists()
+    inside = [child.name for child in path.iterdir() if not child.name.startswith(".")]
+    known = {folder.split("/")[0] for other in DATASETS.values() for folder in other.folders}
+    if not inside or known & set(inside):
         return False
-    children = sorted(path.iterdir())[:1000]
-    inside = [next(child.iterdir(), None) for child in children if child.is_dir()]
-    return any(child.suffix.lower() in SUFFIXES for child in (*children, *filter(None, inside)))
+    if next(_pictures_under(path), None) is None:
+        raise GanDemoError(
+            f"{path} holds neither pictures ({', '.join(SUFFIXES)}) nor {dataset.title}: give a folder or zip of "
+            f"pictures, or a new folder to put {dataset.title} into, with --data"
+        )
+    return True
 
 
-def read_pictures(path: Path, size: int, channels: int | None = None) -> Images:
+def _pictures_under(folder: Path) -> Iterator[Path]:
+    """Every picture at any depth, but in hidden folders and those that systems keep for themselves."""
+    for place, folders, files in os.walk(folder, onerror=_unreadable):
+        folders[:] = [name for name in folders if _is_a_persons(name)]
+        for name in files:
+            if name.lower().endswith(SUFFIXES) and _is_a_persons(name):
+                yield Path(place, name)
+
+
+def _is_a_persons(name: str) -> bool:
+    return not name.startswith(".") and name not in KEEPERS
+
+
+def _unreadable(error: OSError) -> None:
+    print(f"skipped {error.filename}: {error.strerror}", file=sys.stderr)
+
+
+def read_pictures(path: Path, size: int, channels: int | None = None, by_folder: bool = True) -> Images:
     """Decode a folder or zip of pictures, cropped to the centre square and scaled: (N, C, size, size).
 
-    Class folders become the classes in alphabetical order; pictures beside them are then left out. `channels` None
-    takes grey where every picture is grey, else RGB. Unreadable files are named on standard error and skipped.
+    Class folders become the classes in alphabetical order; where classes are wanted (`by_folder`) the pictures beside
+    them are left out, else there are no classes where some lie beside. `channels` None takes grey where every picture
+    is grey, else RGB. Unreadable files are named on standard error and skipped.
     """
     names, read = _listing(path)
     classes = sorted({name.split("/")[0] for name in names if "/" in name})
-    if classes:
+    beside = [name for name in names if "/" not in name]
+    if classes and beside and by_folder:
+        print(f"left out {len(beside):,} pictures of {path} that are in no class folder", file=sys.stderr)
         names = [name for name in names if "/" in name]
+    elif beside:
+        classes = []
     if not names:
         raise GanDemoError(
             f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data"
@@ -205,6 +255,8 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
     if path.is_file():
         try:
             archive = zipfile.ZipFile(path)
+        except OSError as error:
+            raise GanDemoError(f"{path} cannot be read ({error.strerror}): give another zip with --data") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError):
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
         inside = {_inside(entry): entry for entry in _zip_names(archive)}
@@ -220,8 +272,8 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
         return sorted(names), read
     if not path.is_dir():
         raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
-    found = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    return sorted(file.relative_to(path).as_posix() for file in found), lambda name: (path / name).read_bytes()
+    found = sorted(file.relative_to(path).as_posix() for file in _pictures_under(path) if file.is_file())
+    return found, lambda name: (path / name).read_bytes()
 
 
 def _inside(entry: str) -> str:
@@ -232,7 +284,8 @@ def _inside(entry: str) -> str:
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
     for entry in archive.infolist():
         small = entry.file_size <= 4 * MAX_PIXELS
-        if entry.filename.lower().endswith(SUFFIXES) and "__MACOSX" not in entry.filename and small:
+        own = all(_is_a_persons(part) for part in _inside(entry.filename).split("/"))
+        if entry.filename.lower().endswith(SUFFIXES) and own and small:
             yield entry.filename
 
 

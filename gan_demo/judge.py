@@ -21,6 +21,7 @@ from gan_demo.config import FORMAT
 from gan_demo.data import Images
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.recipe import Recipe
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run, write_file
 from gan_demo.weights import dequantize, load_weights, quantize, save_weights
@@ -85,6 +86,7 @@ class Judge:
         with safetensors.safe_open(path, "np") as file:
             metadata = file.metadata()
         self.dataset, self.accuracy, self.tested = dataset, float(metadata["accuracy"]), int(metadata["tested"])
+        self.size = _recipe(dataset).image_size
         self.network = Classifier(int(metadata["channels"]), WIDTHS[dataset])
         weights = {k: torch.from_numpy(v) for k, v in dequantize(load_weights(path.read_bytes(), str(path))).items()}
         self.network.load_state_dict(weights)
@@ -92,13 +94,19 @@ class Judge:
 
     @torch.inference_mode()
     def look(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, 4 * width) and class probabilities (N, classes) of uint8 images (N, H, W, C)."""
+        """Features (N, 4 * width) and class probabilities (N, classes) of uint8 images (N, H, W, C), at any size."""
         features, probabilities = [], []
         for at in range(0, len(pixels), 250):
-            x = torch.from_numpy(pixels[at : at + 250]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            known = data.resize(pixels[at : at + 250].transpose(0, 3, 1, 2), self.size)
+            x = torch.from_numpy(known).float() / 127.5 - 1
             features.append(self.network.features(x))
             probabilities.append(self.network.head(features[-1]).softmax(1))
         return torch.cat(features).double().numpy(), torch.cat(probabilities).numpy()
+
+
+def _recipe(dataset: str) -> Recipe:
+    """The first recipe of a data set: its image size is the one that the judge knows."""
+    return next(recipe for recipe in RECIPES.values() if recipe.dataset == dataset)
 
 
 def _split(images: Images, path: str | Path, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -111,8 +119,7 @@ def _split(images: Images, path: str | Path, name: str) -> tuple[np.ndarray, np.
             rank[of_class] = np.arange(of_class.sum())
         test = rank % HELD_OUT == 0
         return images.pixels[~test], images.labels[~test], images.pixels[test], images.labels[test]
-    recipe = next(recipe for recipe in RECIPES.values() if recipe.dataset == name)
-    held, _ = data.load(recipe, path, train=False)
+    held, _ = data.load(_recipe(name), path, train=False)
     assert held.labels is not None
     return images.pixels, images.labels, held.pixels, held.labels
 
@@ -121,8 +128,12 @@ def fit(name: str, path: str | Path) -> None:
     """Train the judge of a data set and write it, in 8 bit, with its accuracy on real images kept apart."""
     if name not in WIDTHS:
         raise GanDemoError(f"no judge is called {name[:60]!r}: choose one of {', '.join(WIDTHS)}")
-    recipe = next(recipe for recipe in RECIPES.values() if recipe.dataset == name)
+    recipe = _recipe(name)
     images, _ = data.load(recipe, path)
+    if images.name != name:
+        raise GanDemoError(
+            f"{path} holds pictures of its own, not {DATASETS[name].title}: give the data folder, --data"
+        )
     pixels, labels, test_pixels, test_labels = _split(images, path, name)
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
@@ -132,7 +143,7 @@ def fit(name: str, path: str | Path) -> None:
     stored = quantize(weights, axes)
     network.load_state_dict({k: torch.from_numpy(v) for k, v in dequantize(stored).items()})
     judge = Judge.__new__(Judge)
-    judge.network = network.eval()
+    judge.network, judge.size = network.eval(), recipe.image_size
     _, probabilities = judge.look(test_pixels.transpose(0, 2, 3, 1))
     accuracy = float((probabilities.argmax(1) == test_labels).mean())
     metadata = {"accuracy": f"{accuracy:.4f}", "tested": str(len(test_labels)), "channels": str(recipe.channels)}

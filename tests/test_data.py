@@ -132,3 +132,40 @@ def test_files_that_are_no_zip_and_folders_that_are_not_there_are_refused(tmp_pa
         data.load(RECIPE, tmp_path / "file")
     with pytest.raises(GanDemoError, match=r"Anime faces is not in .* and cannot be downloaded"):
         data.load(recipes.get("dcgan-anime"), tmp_path / "nowhere")
+
+
+def test_pictures_at_any_depth_are_a_persons_own_and_never_become_mnist(tmp_path, unplugged):
+    for index in range(3):
+        picture(tmp_path / "own" / "2024" / "june" / f"{index}.png", "red")
+    images, _ = data.load(RECIPE, tmp_path / "own")
+    assert images.name == "images" and len(images.pixels) == 3
+
+
+@pytest.mark.parametrize(
+    ("there", "names"),
+    [("own/IMG_1.heic", "own holds neither pictures .* nor MNIST: give"), ("other", r"own\.zip does not exist: give")],
+)
+def test_what_holds_no_picture_is_no_place_to_download_mnist_into(there, names, tmp_path, unplugged):
+    (tmp_path / there).parent.mkdir(exist_ok=True)
+    (tmp_path / there).write_bytes(b"x")
+    with pytest.raises(GanDemoError, match=names):
+        data.load(RECIPE, tmp_path / ("own" if "own" in there else "own.zip"))
+    assert not (tmp_path / "own" / "MNIST").exists()
+
+
+def test_a_stray_folder_costs_no_picture_and_what_is_left_out_is_said(tmp_path, capsys):
+    for name in ("a.png", "b.png", ".ipynb_checkpoints/a.png", "@eaDir/b.png", "._a.png", "old/c.png"):
+        picture(tmp_path / "own" / name, "red")
+    images, _ = data.load(RECIPE, tmp_path / "own")
+    assert len(images.pixels) == 3 and images.labels is None
+    picture(tmp_path / "own" / "new" / "d.png", "red")
+    images, _ = data.load(CONDITIONAL, tmp_path / "own")
+    assert images.classes == ["new", "old"] and len(images.pixels) == 2
+    assert "left out 2 pictures of" in capsys.readouterr().err
+
+
+def test_other_classes_under_a_published_name_are_refused(tmp_path):
+    for name in ("cats", "dogs"):
+        picture(tmp_path / "cifar10" / name / "a.png", "red")
+    with pytest.raises(GanDemoError, match="has the class folders cats, dogs where CIFAR-10 has airplane"):
+        data.load(replace(recipes.get("acgan-cifar10"), batch_size=2), tmp_path)

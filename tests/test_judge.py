@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import safetensors
 from conftest import DATA
+from PIL import Image
 
 from gan_demo import data, judge, recipes
+from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
 
 MARKS = {"mnist": 0.99, "fashion-mnist": 0.91, "cifar10": 0.80}
@@ -71,3 +73,17 @@ def test_every_snapshot_has_its_figures_beside_the_floor(digits_run):
     assert metrics["measure"] == "frechet" and metrics["images"] == 2000 and "MNIST" in metrics["judge"]
     assert all({"frechet", "accuracy", "diversity", "classes"} <= set(row) for row in metrics["snapshots"])
     assert 0 < metrics["floor"] < min(row["frechet"] for row in metrics["snapshots"])
+
+
+def test_a_run_at_another_size_is_judged_at_the_size_that_the_judge_knows(held_out):
+    pixels = held_out.pixels[:200]
+    network = judge.Judge(held_out.name)
+    right = (network.look(data.resize(pixels, 56).transpose(0, 2, 3, 1))[1].argmax(1) == held_out.labels[:200]).mean()
+    assert right > 0.95
+
+
+def test_a_judge_is_not_trained_on_a_persons_own_pictures(tmp_path):
+    for index in range(128):
+        Image.new("L", (28, 28), index).save(tmp_path / f"{index}.png")
+    with pytest.raises(GanDemoError, match="holds pictures of its own, not MNIST"):
+        judge.fit("mnist", tmp_path)
