@@ -82,7 +82,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--k", type=positive, metavar="N", help="discriminator steps for each generator step; the recipe's by default")
     add(
         "--snapshots",
-        type=between(1, MAX_SNAPSHOTS),
+        type=between(2, MAX_SNAPSHOTS),
         metavar="N",
         help="snapshots to keep, early ones closer; 32 by default",
     )

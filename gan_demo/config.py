@@ -143,11 +143,11 @@ def read_config(data: Any, where: str) -> Config:
 def _check_ranges(config: Config, where: str) -> None:
     """Refuse sizes that no honest run has, before anything is allocated for them."""
     hyper, (smallest, largest) = config.hyperparameters, IMAGE_SIZES
-    shape, widths = config.image_shape, (*hyper["generator_widths"], *hyper["discriminator_widths"])
+    shape, widths = config.image_shape, ("generator_widths", "discriminator_widths")
     for key, good in {
         "image_shape": len(shape) == 3 and smallest <= shape[0] == shape[1] <= largest and shape[2] in (1, 3),
         "latent_size": 1 <= config.latent_size <= 4096,
-        "generator_widths": 1 <= len(widths) <= 32 and all(1 <= width <= 8192 for width in widths),
+        **{name: 1 <= len(hyper[name]) <= 16 and all(1 <= width <= 8192 for width in hyper[name]) for name in widths},
         "name": len(config.name) <= MAX_NAME,
         "recipe": len(config.recipe) <= MAX_NAME,
         "classes": config.classes is None

@@ -11,11 +11,13 @@ from typing import Any
 import torch
 
 from gan_demo import card, data, machine, recipes, training
+from gan_demo.cost import discriminator_of, generator_of
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.lock import only_one
 from gan_demo.machine import duration
 from gan_demo.networks import build
+from gan_demo.parallel import World
 from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
@@ -109,11 +111,7 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
                 card.write(Run(options.out), metrics)
                 print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
             return
-    images, recipe = data.load(recipe, options.data)
-    if options.dataset and images.name != options.dataset:
-        raise GanDemoError(
-            f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
-        )
+    images, recipe = _load(options, recipe, World(device))
     length = planned(options, recipe, len(images.pixels))
     trainer = training.Trainer(
         recipe,
@@ -137,6 +135,26 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
                 finish(trainer, options, images, publisher)
     finally:
         trainer.world.leave()
+
+
+def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[data.Images, Recipe]:
+    """The images, and the recipe fitted to them; of several processes the first reads before the others.
+
+    It may have to download them. Raises GanDemoError where the images or the networks for them will not do.
+    """
+    if not world.first:
+        world.gather(None)
+    images, recipe = data.load(recipe, options.data)
+    if world.first:
+        world.gather(None)
+    if options.dataset and images.name != options.dataset:
+        raise GanDemoError(
+            f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
+        )
+    for network_of in (generator_of, discriminator_of):  # what no page would play need not be trained
+        size = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
+        network_of(recipe, len(images.classes) if recipe.conditional else 0, f"{recipe.name} at {size}")
+    return images, recipe
 
 
 def planned(options: argparse.Namespace, recipe: Recipe, images: int) -> int:

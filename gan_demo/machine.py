@@ -19,7 +19,11 @@ def choose_device(name: str) -> torch.device:
             f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}"
         )
     if name == "cuda":  # one GPU for each process of torchrun
-        index = int(os.environ.get("LOCAL_RANK", "0"))
+        index, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if index >= count:
+            raise GanDemoError(
+                f"{count} GPUs are here for {index + 1} processes or more: give torchrun as many as GPUs"
+            )
         torch.cuda.set_device(index)
         torch.backends.cudnn.deterministic = True
         return torch.device("cuda", index)

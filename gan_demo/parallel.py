@@ -25,10 +25,11 @@ class World:
         return self.rank == 0
 
     def check_batch(self, batch_size: int) -> None:
-        """Raise GanDemoError where the batch cannot be shared evenly."""
-        if batch_size % self.size:
+        """Raise GanDemoError where the batch cannot be shared evenly, two images or more to each."""
+        if batch_size % self.size or batch_size < 2 * self.size:
             raise GanDemoError(
-                f"batch size {batch_size} cannot be shared by {self.size} processes: give a multiple to --batch-size"
+                f"batch size {batch_size} cannot be shared by {self.size} processes: give --batch-size a "
+                "multiple, two images or more to each process"
             )
 
     def share(self, whole: torch.Tensor) -> torch.Tensor:

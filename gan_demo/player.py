@@ -17,9 +17,9 @@ from gan_demo import film as films
 from gan_demo import hub
 from gan_demo import latents as lat
 from gan_demo.config import Config
+from gan_demo.cost import Cost, cost, discriminator_of, generator_of, most_products
 from gan_demo.errors import GanDemoError
 from gan_demo.inference import Replica, arranged
-from gan_demo.networks import Cost, build_discriminator, build_generator, cost
 from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
@@ -27,9 +27,6 @@ from gan_demo.weights import Weights, dequantize, load_weights
 ROWS = 16
 CORES = os.cpu_count() or 1
 PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores
-MAX_PARAMETERS = 100_000_000
-MAX_LAYER = 2**24  # numbers an image: 1 GiB for ROWS of them
-MAX_PRODUCTS = 2 * 10**10  # an image: our largest DCGAN at 512x512 takes 1.6
 Seeds = Sequence[int]
 End = int | tuple[int, int | None]  # a seed, or a seed and its class
 
@@ -47,11 +44,7 @@ class Player:
             raise GanDemoError(f"{run.label} has no snapshot yet: train it for some steps with train.py --resume")
         self.run = run
         self._recipe = run.config.as_recipe()
-        with torch.device("meta"):
-            self._generator = build_generator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
-        if sum(parameter.numel() for parameter in self._generator.parameters()) > MAX_PARAMETERS:
-            raise GanDemoError(f"{run.label} asks for a network of over {MAX_PARAMETERS:,} parameters: open another")
-        self._check_cost(self._generator, torch.empty(1, run.config.latent_size, device="meta"))
+        self._generator = generator_of(self._recipe, len(self.classes or ()), run.label)
         self._shapes = {
             name: tuple(value.shape)
             for name, value in self._generator.state_dict().items()
@@ -96,7 +89,8 @@ class Player:
 
     def takes_more(self, pictures: int, products: int) -> bool:
         """Whether so many pictures take more multiplications of an input with a weight than `products`."""
-        return pictures * self._most_products(self._generator) > products and pictures * self._cost.products > products
+        most = most_products(self._generator, self._recipe)
+        return pictures * most > products and pictures * self._cost.products > products
 
     @cached_property
     def _cost(self) -> Cost:
@@ -192,14 +186,23 @@ class Player:
         """
         if not self._recipe.judges_alone or (network := self._discriminator()) is None:
             return None
-        pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
         weights = None
         if self.classes is not None:
             if classes is None or len(classes) != len(images):
                 raise GanDemoError(f"{self.name} is conditional: give one class an image to be judged")
             weights = torch.from_numpy(lat.class_weights(classes, len(self.classes)))
-        with torch.inference_mode():
-            return torch.sigmoid(network(pixels, weights).source).numpy()
+        verdicts = []
+        try:
+            for at in range(0, len(images), ROWS):
+                pixels = torch.from_numpy(np.ascontiguousarray(images[at : at + ROWS])).permute(0, 3, 1, 2)
+                some = None if weights is None else weights[at : at + ROWS]
+                with torch.inference_mode():
+                    verdicts.append(torch.sigmoid(network(pixels.float().div_(127.5).sub_(1), some).source))
+        except RuntimeError:  # such as an image that is halved until nothing is left
+            raise GanDemoError(
+                f"the discriminator of {self.run.label} takes no such pictures: train it again"
+            ) from None
+        return torch.cat(verdicts).numpy()
 
     def snapshot_at(self, step: int | None) -> int:
         """The step of the snapshot that stands for `step`: the last at or before it; None means the last of all."""
@@ -253,32 +256,13 @@ class Player:
         mix = None if weights is None else along(weights, lat.lerp)
         return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
 
-    def _most_products(self, network: torch.nn.Module) -> int:
-        """As many as if each weight were used once a pixel: no more can be, and counting imports a second of torch."""
-        height, width, _ = self.image_shape
-        return sum(parameter.numel() for parameter in network.parameters()) * height * width
-
-    def _check_cost(self, network: torch.nn.Module, x: torch.Tensor) -> None:
-        """Refuse a network on the meta device that would take a machine's memory or hours, given one input `x`."""
-        height, width, _ = self.image_shape
-        widest = max(*self._recipe.generator_widths, *self._recipe.discriminator_widths)
-        if self._most_products(network) <= MAX_PRODUCTS and widest * height * width <= MAX_LAYER:
-            return
-        found = cost(network, x, len(self.classes or ()))
-        if found.layer > MAX_LAYER or found.products > MAX_PRODUCTS:
-            raise GanDemoError(
-                f"{self.run.label} asks for layers of {found.layer:,} numbers and {found.products:,} products an image,"
-                f" more than {MAX_LAYER:,} and {MAX_PRODUCTS:,}: open another run"
-            )
-
     def _discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
         path = self.run.path / "discriminator.safetensors"
         where = f"{self.run.label}/{path.name}"
         with self._lock:
             if self._judge is None and path.exists():
-                with torch.device("meta"):
-                    network = build_discriminator(self._recipe, len(self.classes or ())).eval().requires_grad_(False)
+                network = discriminator_of(self._recipe, len(self.classes or ()), self.run.label)
                 stored = load_weights(_read(path, where), where)
                 weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
                 wanted = {
@@ -286,8 +270,6 @@ class Player:
                 }
                 if {name: value.shape for name, value in weights.items()} != wanted:
                     raise GanDemoError(f"{where} does not fit the network of config.json: fetch or train the run again")
-                height, width, channels = self.image_shape
-                self._check_cost(network, torch.empty(1, channels, height, width, device="meta"))
                 network.load_state_dict(weights, strict=False, assign=True)
                 self._judge = network
             return self._judge

@@ -10,11 +10,10 @@ from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
 from gan_demo.recipe import HYPERPARAMETERS
 from gan_demo.recipes import RECIPES
-from gan_demo.run import Run
+from gan_demo.run import MAX_SNAPSHOTS, Run
 from gan_demo.training import schedule
 
 FLAGS = {"image_size": "--image-size", "batch_size": "--batch-size", "discriminator_steps": "--k", "ema": "--ema"}
-SNAPSHOTS = 512  # as many as are looked for
 
 
 def show(folder: Path) -> None:
@@ -82,7 +81,7 @@ def _snapshots(run: Run) -> int | None:
     """
     config, steps = run.config, set(run.steps)
     planned = steps if config.steps == config.length else steps - {config.steps}
-    plans = {count: set(schedule(config.length, count)) for count in range(2, SNAPSHOTS)}
+    plans = {count: set(schedule(config.length, count)) for count in range(2, MAX_SNAPSHOTS + 1)}
     exact = (n for n, plan in plans.items() if {one for one in plan if one <= config.steps} in (planned, steps))
     holding = (n for n, plan in plans.items() if planned <= plan)
     return next(exact, next(holding, None))

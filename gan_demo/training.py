@@ -116,9 +116,10 @@ class Trainer:
             run = Run(options.out)
             self._check_images(run.config)
             resume.read(self, run)
-            return run
+            self.world.gather(None)  # the others wait until it is rewound
+            return run if self.world.first else Run(options.out)
         config = Config(
-            name=options.out.resolve().name,
+            name=options.out.resolve().name.encode(errors="replace").decode(),  # a folder's name need not be text
             recipe=recipe.name,
             dataset=self.images.name,
             dataset_images=len(self.images.pixels),
@@ -303,8 +304,8 @@ class Trainer:
             bad = self.step - self.summed + fine + 1
             raise GanDemoError(
                 f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
-                f"before (last snapshot: step {self.last_snapshot}); try smaller learning rates, --precision fp32 or "
-                "another --seed"
+                f"before (last snapshot: step {self.last_snapshot}); train anew into another --out, with "
+                "--precision fp32 or another --seed"
             )
 
     # ---------------------------------------------------------------- saving

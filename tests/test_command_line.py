@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import DATA, ROOT
+from PIL import Image
 
 import train as cli
 from gan_demo import job, recipes
@@ -43,7 +44,7 @@ def test_the_list_shows_every_recipe_with_its_facts():
         (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
         (["dcgan-mnist", "--image-size", "3"], ["--image-size", "from 4 to 512"]),
         (["dcgan-mnist", "--batch-size", "1"], ["--batch-size", "from 2 to"]),
-        (["dcgan-mnist", "--snapshots", "1099511627775"], ["--snapshots", "from 1 to 1,000"]),
+        (["dcgan-mnist", "--snapshots", "1099511627775"], ["--snapshots", "from 2 to 1,000"]),
         (["dcgan-mnist", "--seed", "-1"], ["--seed"]),
         (["dcgan-mnist", "--device", "tpu"], ["--device", "cuda"]),
         (["dcgan-mnist", "--steps", "1", "--epochs", "1"], ["--epochs", "--steps"]),
@@ -62,6 +63,15 @@ def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp
     assert done.returncode == 2 and not done.stdout, done
     assert lines[-1].startswith("train.py: ") and all(name in lines[-1] for name in names), done.stderr
     assert len([line for line in lines if not line.startswith(("decoding", "\r"))]) == 1, done.stderr
+
+
+def test_a_network_that_no_page_would_play_is_refused_before_it_is_trained(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name)
+    own = ["--data", str(tmp_path), "--batch-size", "2", "--image-size", "512"]
+    done = train("mlp-mnist", "--out", str(tmp_path / "run"), *own)
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    assert "mlp-mnist at 512x512x3 asks for a network of 806" in done.stderr and "smaller image size" in done.stderr
 
 
 def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):

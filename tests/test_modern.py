@@ -13,8 +13,9 @@ from conftest import ROOT, fit, small
 from torch import nn
 
 from gan_demo import augment, recipes
+from gan_demo.cost import cost
 from gan_demo.losses import LOSSES, steepness
-from gan_demo.networks import Verdict, build_generator, cost
+from gan_demo.networks import Verdict, build_generator
 from gan_demo.networks.residual import Grouped
 from gan_demo.player import open_run
 from gan_demo.run import Run

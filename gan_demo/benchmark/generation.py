@@ -44,13 +44,13 @@ def play(folder: str, threads: int) -> tuple[float, list[float], float, list[flo
     import torch
 
     from gan_demo import film, inference, open_run
-    from gan_demo.networks import build_generator, cost
+    from gan_demo.cost import cost, generator_of
 
     torch.set_num_threads(threads)
     player = open_run(folder)
     recipe, classes = player.config.as_recipe(), len(player.classes or ())
-    with torch.device("meta"):
-        found = cost(build_generator(recipe, classes).eval(), torch.empty(1, recipe.latent_size), classes)
+    latent = torch.empty(1, recipe.latent_size, device="meta")
+    found = cost(generator_of(recipe, classes, folder), latent, classes)
     gigaflop = 2 * found.products * film.TILES * len(player.steps) / 1e9
     kind = torch.bfloat16 if inference.BF16 and recipe.network != "mlp" else torch.float32
 

@@ -42,35 +42,6 @@ def build_discriminator(recipe: Recipe, classes: int) -> nn.Module:
     return _family(recipe).Discriminator(recipe, classes)
 
 
-class Cost(NamedTuple):
-    """What a network takes to answer for one input."""
-
-    layer: int  # numbers in the largest tensor on the way
-    products: int  # multiplications of an input with a weight
-
-
-def cost(network: nn.Module, x: torch.Tensor, classes: int) -> Cost:
-    """The cost of a network on the meta device, for one input `x` there: nothing is allocated or computed.
-
-    So what a stranger's config asks for is known before it is done.
-    """
-    layers, products = [0], [0]
-
-    def measure(module: nn.Module, inputs: tuple[torch.Tensor, ...], output: object) -> None:
-        if isinstance(output, torch.Tensor):
-            layers.append(output.numel())
-        if isinstance(module, nn.Linear | nn.Conv2d) and isinstance(output, torch.Tensor):
-            products.append(module.weight.numel() * output.shape[2:].numel())
-        elif isinstance(module, nn.ConvTranspose2d):
-            products.append(module.weight.numel() * inputs[0].shape[2:].numel())
-
-    hooks = [module.register_forward_hook(measure) for module in network.modules()]
-    network(x, torch.empty(1, classes, device="meta") if classes else None)
-    for hook in hooks:
-        hook.remove()
-    return Cost(max(layers), sum(products))
-
-
 def _family(recipe: Recipe):
     if recipe.network not in FAMILIES:
         raise GanDemoError(f"no network is called {recipe.network[:60]!r}: choose one of {', '.join(FAMILIES)}")

@@ -152,10 +152,10 @@ def field_json(library: Library, key: str, query: Query) -> bytes:
     player, size = library.player(key), config.image_shape[0]
     at = np.linspace(-1, 1, FIELD_SIDE, dtype=np.float32)
     everywhere = np.stack(np.meshgrid(at, at[::-1]), -1).reshape(-1, 2)
-    verdict = player.verdict(points.draw(everywhere, size))
+    rows = [player.verdict(points.draw(row, size)) for row in np.split(everywhere, FIELD_SIDE)]
     facts = {
         "side": FIELD_SIDE,
-        "field": [] if verdict is None else verdict.astype(float).round(3).tolist(),
+        "field": [round(float(value), 3) for row in rows if row is not None for value in row],
         "generated": points.read(player.generate(seeds, step=step)).astype(float).round(4).tolist(),
         "real": points.SHAPES[config.dataset](FIELD_POINTS).astype(float).round(4).tolist(),
     }
