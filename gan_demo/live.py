@@ -29,6 +29,7 @@ from gan_demo.run import Run
 
 PROGRAM = Path(__file__).parent.parent / "train.py"
 LIMIT_SECONDS = 600  # of training, pauses left out
+SLOT_SECONDS = 3600  # from its start, in which one of several visitors may pause a training and go on with it
 SNAPSHOTS = 64
 NICENESS = 10
 FREE_BYTES = 10**9  # that stay free on the disk
@@ -70,6 +71,7 @@ class Job:
     log_start: int = 0  # where this process's words begin in the log
     since: float = 0.0  # when the clock last began to run
     before: float = 0.0  # seconds of training until then
+    began: float = field(default_factory=time.monotonic)
 
 
 class Live:
@@ -133,6 +135,7 @@ class Live:
                 return self._steer(replace(job.control, paused=False))
             if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
                 raise GanDemoError("there is nothing to go on with: start another training")
+            self._check_slot(job)
             before = job.control, job.stopping, job.ended
             job.control = replace(job.control, paused=False, seconds=self.seconds() + self.limit)
             job.stopping, job.ended = False, None
@@ -203,7 +206,14 @@ class Live:
 
     def pause(self) -> None:
         """Have it wait, its state saved, from its next log line on."""
-        self._steer(replace(self._running_job().control, paused=True))
+        job = self._running_job()
+        self._check_slot(job)
+        self._steer(replace(job.control, paused=True))
+
+    def _check_slot(self, job: Job) -> None:
+        """Raise GanDemoError where others may wait for the stage, and this training has had it long enough."""
+        if not self.private and time.monotonic() - job.began > SLOT_SECONDS:
+            raise GanDemoError("this training has had its hour here: let others have theirs, or start another")
 
     def turn(self, learning_rates: Range, discriminator_steps: int) -> None:
         """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on."""
@@ -228,7 +238,8 @@ class Live:
         job = self.job
         if job is None or job.ended:
             return
-        self.stop()
+        with suppress(GanDemoError):  # it has ended in this moment
+            self.stop()
         try:
             job.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

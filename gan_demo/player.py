@@ -97,6 +97,13 @@ class Player:
         z = torch.empty(1, self.config.latent_size, device="meta")
         return cost(self._generator, z, len(self.classes or ()))
 
+    @property
+    def bytes(self) -> int:
+        """What it takes of memory once all has been asked for, about: snapshots, networks that painted, the judge."""
+        networks = [self._generator] * len(self._idle) + ([self._judge] if self._judge else [])
+        numbers = sum(weights.numel() for network in networks for weights in network.parameters())
+        return sum(snapshot.bytes for snapshot in self.run.snapshots) + 4 * numbers
+
     # ---------------------------------------------------------------- what can be asked for
 
     def generate(

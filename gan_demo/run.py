@@ -27,6 +27,8 @@ from gan_demo.weights import Weights, halve, load_weights, save_weights
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
 MAX_SNAPSHOTS = 1000
 MAX_ROWS, MAX_COLUMNS = 100_000, 100  # of history.csv; ten million steps log as many
+MAX_CELLS = 1_000_000  # of rows and columns together
+MAX_COLUMN = 64  # characters of a column's name
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,10 @@ class Run:
             writer.writerow({key: f"{value:.6g}" if key != "step" else int(value) for key, value in row.items()})
 
     def read_history(self) -> list[dict[str, float]]:
-        """The logged steps, ascending: a dict of numbers each, MAX_ROWS at most, empty where nothing was logged yet."""
+        """The logged steps, ascending: a dict of numbers each, empty where nothing was logged yet.
+
+        MAX_ROWS of them at most, fewer of over ten columns; none of more columns, or longer names, than ours.
+        """
         try:
             with open(self.path / "history.csv", encoding="utf-8", errors="replace") as file:
                 lines = list(islice(file, MAX_ROWS + 1))
@@ -246,8 +251,10 @@ class Run:
                 f"{self.label}/history.csv cannot be read ({error.strerror}): fetch or train the run again"
             ) from None
         names, *rest = [line.strip().split(",") for line in lines if line.endswith("\n")] or [[]]
+        if len(names) > MAX_COLUMNS or max(map(len, names), default=0) > MAX_COLUMN:
+            return []
         rows: list[dict[str, float]] = []
-        for values in rest if len(names) <= MAX_COLUMNS else ():
+        for values in rest[: MAX_CELLS // max(1, len(names))]:
             try:
                 row = {name: float(value) for name, value in zip(names, values, strict=True)}
             except ValueError:  # a torn line

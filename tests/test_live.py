@@ -194,6 +194,21 @@ def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
     assert "Stopped at its limit of time at step" in brief.job.ended[1]
 
 
+def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
+    stage.private = False
+    stage.start(Wish("mlp-mnist", 30_000))
+    until(lambda: rows(stage))
+    stage.pause()
+    monkeypatch.setattr(live, "SLOT_SECONDS", 0)
+    stage.go_on()  # to end a pause is in nobody's way
+    for act in (stage.pause, lambda: (stage.stop(), until(lambda: not stage.running), stage.go_on())):
+        with pytest.raises(GanDemoError, match="has had its hour here"):
+            act()
+    stage.private = True
+    stage.go_on()
+    assert stage.running
+
+
 def test_a_pause_that_nobody_ends_is_told_as_such(stage):
     stage.start(Wish("mlp-mnist", 30_000))
     until(lambda: rows(stage))
@@ -259,15 +274,17 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
         "C:\\x\\b.PNG",
         "cats/c.png",
         f"cats/{'x' * 120}.png",
+        f"cats/{'é' * 120}.png",
         "deep/down/dogs/d.jpg",
         "..",
         "run.sh",
         "\0/e.png",
     ]
-    assert kept.add(identity, [(name, b"pixels") for name in names]) == 7
+    assert kept.add(identity, [(name, b"pixels") for name in names]) == 8
     inside = {path.relative_to(kept.folder(identity)).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", f"cats/{'x' * 96}.png", "dogs/d.jpg", "_/e.png"}
-    assert kept.add(identity, [("cats/c.png", b"others")]) == 7  # in its place
+    long = {f"cats/{'x' * 96}.png", f"cats/{'é' * 48}.png"}
+    assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", "dogs/d.jpg", "_/e.png", *long}
+    assert kept.add(identity, [("cats/c.png", b"others")]) == 8  # in its place
     for wrong in ("", "..", "0" * 12, "../" + identity):
         with pytest.raises(GanDemoError, match="not here any more"):
             kept.folder(wrong)
@@ -278,6 +295,11 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
     for _ in range(uploads.MAX_KEPT + 1):
         kept.begin(used)
     assert kept.folder(identity) == used  # a training may go on with it
+    (kept.root / "pictures-of-my-cat").mkdir()  # a person's own run, or anything
+    os.utime(kept.root / "pictures-of-my-cat", (0, 0))
+    for _ in range(uploads.MAX_KEPT + 1):
+        kept.begin()
+    assert (kept.root / "pictures-of-my-cat").exists()
     kept.begin()
     with pytest.raises(GanDemoError, match="not here any more"):
         kept.folder(identity)

@@ -145,6 +145,11 @@ def test_a_history_of_any_length_is_read_so_far(folder, monkeypatch):
     assert [row["step"] for row in Run(folder).read_history()] == [1, 2, 3]
     (folder / "history.csv").write_text(",".join(["step", *map(str, range(200))]) + "\n" + ",".join("1" * 201) + "\n")
     assert Run(folder).read_history() == []
+    (folder / "history.csv").write_text(f"step,{'x' * 65}\n1,1\n")
+    assert Run(folder).read_history() == []
+    monkeypatch.setattr("gan_demo.run.MAX_CELLS", 4)
+    (folder / "history.csv").write_text("step,g\n" + "".join(f"{step},0.5\n" for step in range(1, 9)))
+    assert [row["step"] for row in Run(folder).read_history()] == [1, 2]
 
 
 def test_eight_bits_with_a_scale_a_row_err_by_half_a_step_at_most():

@@ -120,7 +120,7 @@ def endpoints(library: Library) -> None:
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
         images_per_second."""
-        return await answer(request, model, lambda: library.run(model).read_history())
+        return await answer(request, model, lambda: library.history(model))
 
     for function in (models, generate, interpolate, film, history):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)

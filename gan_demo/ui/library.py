@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gan_demo.player import Player
 
 CACHE_BYTES = 256 * 2**20  # some 1,300 films of 48 steps at 28x28
-PLAYER_BYTES = 256 * 2**20  # of snapshots in memory: some ten runs
+PLAYER_BYTES = 512 * 2**20  # of snapshots and networks in memory: some ten runs
 MAX_GUESTS = 8
 CURVE_POINTS = 400  # more than a curve has pixels to show
 
@@ -47,7 +47,8 @@ class Library:
         self._waiting: list[Source] = []  # those of which nothing has come yet
         self._players: dict[str, Player] = {}
         self._cards: dict[str, tuple[Run, dict[str, Any]]] = {}
-        self._opening, self._looking = threading.Lock(), threading.RLock()
+        self._histories: dict[str, tuple[Run, list[dict[str, float]]]] = {}
+        self._opening, self._looking, self._reading = threading.Lock(), threading.RLock(), threading.Lock()
         self._pictures = ByteCache(CACHE_BYTES)
         self._turns, self._fetching = Turns(), Turns(at_once=8)  # who waits for the Hub is in nobody's way
         for name in sources:
@@ -126,19 +127,25 @@ class Library:
         """What went wrong with which source, for whoever started the page."""
         return [source.trouble for source in (*self._sources.values(), *self._waiting) if source.trouble]
 
+    def expects(self, name: str) -> bool:
+        """Whether the host named that repository and nothing has come of it yet."""
+        return any(source.name == name for source in self._waiting)
+
     def admit(self, source: Repository, run: Run) -> None:
-        """Keep a run that a visitor opened; of MAX_GUESTS the one that came first makes way, on the disk too."""
+        """Keep a run that a visitor opened; of MAX_GUESTS the least recently watched makes way, on the disk too."""
+        left: list[Source] = []
         with self._looking:
             guests = {**self.guests, source.name: run}
             while len(guests) > MAX_GUESTS:
                 gone = next(iter(guests))
-                left = self._sources.pop(gone)
-                for kept in (guests, self._players, self._cards):
+                left.append(self._sources.pop(gone))
+                for kept in (guests, self._players, self._cards, self._histories):
                     kept.pop(gone, None)
-                if isinstance(left, Repository):
-                    left.drop()
             self._sources[source.name] = source
             self.guests = guests
+        for one in left:  # a disk may take its time
+            if isinstance(one, Repository):
+                one.drop()
 
     def _key(self, source: Source, run: Run) -> str:
         if isinstance(source, Repository):
@@ -153,12 +160,11 @@ class Library:
     def _look(self, key: str) -> None:
         """Take the run's new state where it has one."""
         with self._looking:
-            if (source := self._sources.get(key)) is None or (run := source.news()) is None:
-                return
-            if key in self.runs:
+            run = source.news() if (source := self._sources.get(key)) else None
+            if key in self.guests:  # behind those that nobody watches
+                self.guests = {**{k: v for k, v in self.guests.items() if k != key}, key: run or self.guests[key]}
+            elif run and key in self.runs:
                 self.runs = {**self.runs, key: run}
-            elif key in self.guests:
-                self.guests = {**self.guests, key: run}
 
     def run(self, key: str) -> Run:
         """The run under that key, or GanDemoError naming those there are, or why there is none."""
@@ -179,17 +185,17 @@ class Library:
     def player(self, key: str) -> "Player":
         """The run's player, made when first asked for. The first call waits for torch.
 
-        The least recently used are dropped once the snapshots of all take more than PLAYER_BYTES.
+        The least recently used are dropped once all take more than PLAYER_BYTES.
         """
         run = self.run(key)
         with self._opening:
             player = self._players.pop(key, None)
-            if player is None or player.run.revision != run.revision:
+            if player is None or _state(player.run) != _state(run):
                 from gan_demo.player import Player
 
                 player = Player(run, player)
             self._players[key] = player
-            sizes = {key: sum(one.bytes for one in kept.run.snapshots) for key, kept in list(self._players.items())}
+            sizes = {key: kept.bytes for key, kept in list(self._players.items())}
             while len(sizes) > 1 and sum(sizes.values()) > PLAYER_BYTES:
                 gone = next(iter(sizes))
                 del sizes[gone]
@@ -249,6 +255,15 @@ class Library:
         whole = film.size(data) == (columns * plan["frame_width"], rows * plan["frame_height"])
         return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
 
+    def history(self, key: str) -> list[dict[str, float]]:
+        """The run's history, read once: Gradio keeps an answer until it is fetched, and so keeps no copy of its own."""
+        run = self.run(key)
+        with self._reading:
+            kept = self._histories.get(key)
+            if kept is None or kept[0] is not run:
+                self._histories[key] = kept = (run, run.read_history())
+        return kept[1]
+
     def card(self, key: str) -> dict[str, Any]:
         """Everything that the page needs to know of a run before it asks for pictures; plain JSON.
 
@@ -256,10 +271,13 @@ class Library:
         """
         self._look(key)
         run = self.run(key)
-        kept = self._cards.get(key)
-        if kept is None or kept[0] is not run:
-            self._cards[key] = kept = (run, _facts(run))
-        facts, source = kept[1], self._sources[key]
+        with self._reading:
+            kept = self._cards.get(key)
+            if kept is None or kept[0] is not run:
+                self._cards[key] = kept = (run, _facts(run))
+        if (source := self._sources.get(key)) is None:
+            raise GanDemoError(f"{key} made way for runs that others opened: open it again")
+        facts = kept[1]
         finished = run.config.steps >= run.config.length
         reached = max(run.config.steps, run.steps[-1], facts["logged"])
         return {
@@ -272,6 +290,11 @@ class Library:
             "watch": source.pause(finished),
             "trouble": source.public(),
         }
+
+
+def _state(run: Run) -> tuple[object, ...]:
+    """What a player depends on; a commit of the Hub stands in the label, and may bring another discriminator."""
+    return run.revision, run.label, run.config
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from gan_demo.errors import GanDemoError
 
 MAX_BYTES = 200 * 10**6  # of one collection
 MAX_PICTURES = 50_000
+MAX_NAME = 100  # bytes of a file's or a class's
 MAX_KEPT = 4  # collections; of more, the oldest makes way
 IDENTITY = re.compile(r"[0-9a-f]{12}")
 
@@ -23,7 +24,8 @@ class Uploads:
 
     def begin(self, used: Path | None = None) -> str:
         """Make an empty collection and return its identity; the folder `used`, of a training, makes way for none."""
-        kept = sorted(set(self.root.glob("pictures-*")) - {used}, key=lambda path: path.stat().st_mtime)
+        own = (path for path in self.root.glob("pictures-*") if IDENTITY.fullmatch(path.name.removeprefix("pictures-")))
+        kept = sorted(set(own) - {used}, key=lambda path: path.stat().st_mtime)
         for path in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
             shutil.rmtree(path, ignore_errors=True)
         identity = secrets.token_hex(6)
@@ -66,6 +68,7 @@ class Uploads:
 
 def _safe(name: str) -> Path:
     """`class/file` of a path that a browser named, in letters that mean nothing to any file system."""
-    parts = [re.sub(r"[^\w .()-]+", "_", part).strip(". ")[-100:] for part in re.split(r"[/\\]+", name)]
+    words = [re.sub(r"[^\w .()-]+", "_", part).strip(". ") for part in re.split(r"[/\\]+", name)]
+    parts = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words]
     kept = [part for part in parts if part]
     return Path(*kept[-2:]) if kept else Path("picture")
