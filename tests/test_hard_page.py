@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from gan_demo import film
 from gan_demo.errors import GanDemoError
-from gan_demo.ui import pictures
+from gan_demo.ui import endpoints, pictures
 from gan_demo.ui.library import Library
+from gan_demo.ui.page import build
 from gan_demo.ui.pictures import FILES
 from gan_demo.ui.query import Query
 from gan_demo.ui.turns import TooManyError, Turns
@@ -230,6 +231,19 @@ def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_doe
     assert set(refused) == {"100 pictures are on their way to you already: ask again when some have come"}
     later = sum(moment > served for moment in painted)
     assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
+
+
+def test_who_never_fetches_an_answer_does_not_fill_the_memory(runs, monkeypatch):
+    """Real queues of Gradio: a greedy session's answers go, and a waiting visitor's stay."""
+    page = build(Library([str(runs / "a-plain")]))
+    lines = page._queue.pending_messages_per_session
+    monkeypatch.setattr(endpoints, "MAX_UNREAD", 20)
+    for name, count in (("visitor", 2), ("greedy", 15), ("too", 4)):
+        lines[name] = asyncio.Queue()
+        for _ in range(count):
+            lines[name].put_nowait("an answer")
+    endpoints.forget_unread(page)
+    assert {name: line.qsize() for name, line in lines.items()} == {"visitor": 2, "greedy": 0, "too": 4}
 
 
 def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):

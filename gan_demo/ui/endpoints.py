@@ -23,17 +23,19 @@ from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import MAX_TILES, fitting_tiles
 from gan_demo.ui.turns import visitor
 
+MAX_UNREAD = 300  # messages to gradio_client that wait to be fetched, all sessions together
 MAX_WIDTH = 16_384  # pixels of a strip
 SHELF_BYTES = 256 * 2**20  # on the disk; Gradio deletes what is an hour old besides
 File = dict[str, Any]
 
 
-def endpoints(library: Library) -> None:
+def endpoints(library: Library, page: gr.Blocks) -> None:
     """Add /models, /generate, /interpolate, /film and /history to the page that is being built."""
 
     shelf = Shelf()
 
     async def answer(request: gr.Request, model: str, make: Callable[[], Any]) -> Any:
+        forget_unread(page)
         try:
             library.run(model := str(model))
             async with library.turns(model).turn(visitor(request)):
@@ -120,10 +122,21 @@ def endpoints(library: Library) -> None:
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
         images_per_second."""
-        return await answer(request, model, lambda: library.history(model))
+        return await answer(request, model, lambda: library.run(model).read_history())
 
     for function in (models, generate, interpolate, film, history):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
+
+
+def forget_unread(page: gr.Blocks) -> None:
+    """Gradio keeps an answer until its session fetches it, for ever where it never does: the longest lines go first."""
+    lines = list(page._queue.pending_messages_per_session.values())
+    unread = sum(line.qsize() for line in lines)
+    while unread > MAX_UNREAD:
+        longest = max(lines, key=lambda line: line.qsize())
+        unread -= longest.qsize()
+        while not longest.empty():
+            longest.get_nowait()
 
 
 class Shelf:

@@ -47,7 +47,6 @@ class Library:
         self._waiting: list[Source] = []  # those of which nothing has come yet
         self._players: dict[str, Player] = {}
         self._cards: dict[str, tuple[Run, dict[str, Any]]] = {}
-        self._histories: dict[str, tuple[Run, list[dict[str, float]]]] = {}
         self._opening, self._looking, self._reading = threading.Lock(), threading.RLock(), threading.Lock()
         self._pictures = ByteCache(CACHE_BYTES)
         self._turns, self._fetching = Turns(), Turns(at_once=8)  # who waits for the Hub is in nobody's way
@@ -139,7 +138,7 @@ class Library:
             while len(guests) > MAX_GUESTS:
                 gone = next(iter(guests))
                 left.append(self._sources.pop(gone))
-                for kept in (guests, self._players, self._cards, self._histories):
+                for kept in (guests, self._players, self._cards):
                     kept.pop(gone, None)
             self._sources[source.name] = source
             self.guests = guests
@@ -254,15 +253,6 @@ class Library:
         columns, rows = plan["frame_columns"], -(-plan["frames"] // plan["frame_columns"])
         whole = film.size(data) == (columns * plan["frame_width"], rows * plan["frame_height"])
         return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
-
-    def history(self, key: str) -> list[dict[str, float]]:
-        """The run's history, read once: Gradio keeps an answer until it is fetched, and so keeps no copy of its own."""
-        run = self.run(key)
-        with self._reading:
-            kept = self._histories.get(key)
-            if kept is None or kept[0] is not run:
-                self._histories[key] = kept = (run, run.read_history())
-        return kept[1]
 
     def card(self, key: str) -> dict[str, Any]:
         """Everything that the page needs to know of a run before it asks for pictures; plain JSON.

@@ -78,7 +78,7 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
         chosen.change(fn=None, inputs=chosen, js="(value) => gan.input('class', value)")
         random.click(fn=None, outputs=seed, js="() => gan.randomSeed()")
         notice.restore(fn=None, outputs=[model, seed, chosen, tabs], js="() => gan.inputs()")
-        endpoints(library)
+        endpoints(library, page)
     return page
 
 
