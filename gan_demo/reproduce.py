@@ -81,7 +81,11 @@ def _snapshots(run: Run) -> int | None:
     """
     config, steps = run.config, set(run.steps)
     planned = steps if config.steps == config.length else steps - {config.steps}
-    plans = {count: set(schedule(config.length, count)) for count in range(2, MAX_SNAPSHOTS + 1)}
-    exact = (n for n, plan in plans.items() if {one for one in plan if one <= config.steps} in (planned, steps))
-    holding = (n for n, plan in plans.items() if planned <= plan)
-    return next(exact, next(holding, None))
+    holding = None
+    for count in range(2, MAX_SNAPSHOTS + 1):
+        plan = set(schedule(config.length, count))
+        if {one for one in plan if one <= config.steps} in (planned, steps):
+            return count
+        if holding is None and planned <= plan:
+            holding = count
+    return holding
