@@ -41,7 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         action=argparse.BooleanOptionalAction,
         help="let visitors train, one at a time (default: only where this machine alone can reach the page)",
     )
-    parser.add_argument("--data", default="data", metavar="PATH", help="data folder of such a training (%(default)s)")
+    parser.add_argument(
+        "--data", default="data", metavar="PATH", help="data folder of a training on the page (default: %(default)s)"
+    )
     parser.add_argument("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
     alone = is_loopback(options.host) and not (on_a_space or options.share)

@@ -203,8 +203,8 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
     last = run.snapshots[-1]
     parts = [
         f"# {escape(config.name)}",
-        f"{escape(recipe.title)}: {config.steps:,} steps of {recipe.batch_size} images ({last.epoch:.3g} epochs, "
-        f"published: {recipe.epochs}), {duration(config.seconds)} on {escape(config.device)} in "
+        f"{escape(recipe.title)}: {config.steps:,} steps of {recipe.batch_size} images ({last.epoch:.3g} of the "
+        f"recipe's {recipe.epochs} epochs), {duration(config.seconds)} on {escape(config.device)} in "
         f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
         "is here, so that the training can be replayed for any seed.",
         _pictures(run),
@@ -213,7 +213,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
         "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
         "![loss and quality by step](curves.png)" if (run.path / "curves.png").exists() else "",
-        f"## Recipe\n\nWhat was published, and what ran here.\n\n{facts_table(recipe)}" if recipe.facts else "",
+        f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
         _options(run),
         f"## Data\n\n{_data(run)}",
         f"## Limits\n\n{_limits(run, metrics)}",

@@ -27,9 +27,7 @@ from gan_demo.run import Run, kept
 
 def show_recipes() -> None:
     """Print a table of the recipes."""
-    print(
-        f"{'recipe':15}{'what':38}{'data set':15}{'image':10}{'G parameters':>13}{'D parameters':>14}  published length"
-    )
+    print(f"{'recipe':15}{'what':38}{'data set':23}{'image':10}{'G parameters':>13}{'D parameters':>14}  length")
     for recipe in recipes.RECIPES.values():
         with torch.device("meta"):
             networks = build(recipe, len(DATASETS[recipe.dataset].classes) if recipe.conditional else 0)
@@ -37,7 +35,7 @@ def show_recipes() -> None:
         image = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
         length = f"{recipe.epochs} epochs of batch {recipe.batch_size}"
         title = DATASETS[recipe.dataset].title
-        print(f"{recipe.name:15}{recipe.title:38}{title:15}{image:10}{counts[0]:13,}{counts[1]:14,}  {length}")
+        print(f"{recipe.name:15}{recipe.title:38}{title:23}{image:10}{counts[0]:13,}{counts[1]:14,}  {length}")
         for name, option in recipe.options.items():
             print(f"  --with {name}: {option.why}")
 
@@ -158,7 +156,7 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
 
 
 def planned(options: argparse.Namespace, recipe: Recipe, images: int) -> int:
-    """Steps to train in all: as asked for, else as the folder planned when resuming, else the published length."""
+    """Steps to train in all: as asked for, else as the folder planned when resuming, else the recipe's length."""
     if options.steps or (options.resume and not options.epochs):
         return options.steps or Run(options.out).config.length
     return training.steps_of(options.epochs or recipe.epochs, images, recipe)

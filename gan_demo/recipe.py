@@ -36,7 +36,7 @@ class Recipe:
     generator_widths: tuple[int, ...]
     discriminator_widths: tuple[int, ...]
     batch_size: int
-    epochs: int  # published length
+    epochs: int  # the published length, or ours where none is said
     learning_rates: Range  # generator, discriminator
     betas: Range = (0.5, 0.999)  # Adam, both networks
     conditional: bool = False

@@ -30,8 +30,10 @@ def show(folder: Path) -> None:
         done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
         print(f"{run.path.name}\n  {command(run)}")
         print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
-        if _snapshots(run) is None:
+        if (count := _snapshots(run)) is None:
             print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
+        elif gone := {step for step in schedule(config.length, count) if step <= config.steps} - set(run.steps):
+            print(f"  {len(gone)} of those snapshots were taken out since")
         if other := changed(run):
             print(f"  the recipe has changed since: {other}")
 
