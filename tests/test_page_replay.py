@@ -222,7 +222,29 @@ def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
     visitor.page.locator("#seed input").fill("4")
     expect(visitor.page.locator("#notice")).to_contain_text("The server does not answer")
     visitor.sees(film[2])  # the last good picture stays
+    visitor.page.context.set_offline(False)
+    visitor.sees(players["a-plain"].film(range(4, 20))[2])  # and the one that was asked for comes by itself
+    expect(visitor.page.locator("#notice")).not_to_contain_text("does not answer")
     visitor.complaints.clear()  # the browser itself notes the failed request
+
+
+def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    visitor.page.route("**/film.webp?seed=5", lambda route: None)  # as when a hall's network swallows it
+    for seed in (5, 6):
+        visitor.page.locator("#seed input").fill(str(seed))
+    visitor.sees(players["a-plain"].film(range(6, 22))[-1])
+    visitor.complaints.clear()  # the browser's own word on the one that was given up
+
+
+def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    box = visitor.page.locator("#film .seek").bounding_box()
+    visitor.page.mouse.move(box["x"] + 5, box["y"] + 5)
+    visitor.page.mouse.down(button="right")  # its end is the menu's
+    visitor.sees(players["a-plain"].film(range(3, 19))[-1])
+    visitor.page.locator("#seed input").fill("4")
+    visitor.sees(players["a-plain"].film(range(4, 20))[-1])
 
 
 @pytest.mark.parametrize(
@@ -234,6 +256,8 @@ def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
         ({"model": "b-classes", "class": "99"}, "there are 0, 1, 2"),
         ({"step": "soon"}, "a step is a whole number"),
         ({"tab": "nowhere"}, "there are replay, generate, walk"),
+        ({"truncation": "1e-7"}, "give a number from 0 to 1"),
+        ({"stops": "9007199254740993"}, "give seeds, or seed:class"),
     ],
 )
 def test_a_wrong_address_is_a_sentence_and_still_a_film(app, visit, query, sentence):

@@ -3,6 +3,7 @@
 "use strict";
 
 const GAP = 0.012; // between two tiles, as a part of the picture's width
+const ABSENT = 250; // ms without an animation frame: the page was hidden, and its film stood still
 
 const part = (selector) => element.querySelector(selector);
 const section = part(".film");
@@ -17,6 +18,7 @@ let drawn = false; // since the last animation frame
 let stale = false; // and moved again since then
 let newestShow = 0;
 let held = null; // a promise while a finger moves the film
+let recorded = null; // the film that is being saved as a video
 
 const last = () => (film ? film.layout.frames - 1 : 0);
 const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
@@ -162,15 +164,17 @@ function play() {
   if (!film || !last()) return;
   let from = index >= last() || index === film.opening ? 0 : index;
   let since = performance.now();
+  let before = since;
   let speed = Number(part(".speed").value);
   let frames = film.layout.frames;
   const tick = (now) => {
-    if (Number(part(".speed").value) !== speed || film.layout.frames !== frames) {
+    if (Number(part(".speed").value) !== speed || film.layout.frames !== frames || now - before > ABSENT) {
       from = index;
       since = now;
       speed = Number(part(".speed").value);
       frames = film.layout.frames;
     }
+    before = now;
     const at = from + Math.floor((Math.max(0, now - since) * film.rate * speed) / 1000);
     const looping = part(".loop").getAttribute("aria-pressed") === "true";
     const next = looping ? at % film.layout.frames : inside(at);
@@ -188,7 +192,6 @@ function play() {
 
 function showPlaying() {
   const button = part(".play");
-  button.setAttribute("aria-pressed", Boolean(playing));
   button.setAttribute("aria-label", playing ? "Pause" : "Play");
   section.classList.toggle("playing", Boolean(playing));
 }
@@ -205,14 +208,15 @@ function pin(at) {
 
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
    ticks(wanted), best, opening, rested(index)}; a film of another name begins anew. `beside`: a second reel that runs along,
-   {url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where its frames have `steps`, it may come
-   again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
-   The last good picture stays until the new one is there; of two that load at once the later wins. */
-async function show(next) {
+   {url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where
+   its frames have `steps`, it may come again with more of them: what is on show stays there by its step, or at the end if
+   start() says so and nothing moves. The last good picture stays until the new one is there; of two that load at once the
+   later wins. `signal`: aborted where nobody waits for it any more. */
+async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
   try {
-    const [sheet, second] = await Promise.all([sheetOf(film, next), secondOf(film?.beside, next.beside)]);
+    const [sheet, second] = await Promise.all([sheetOf(film, next, signal), secondOf(film?.beside, next, signal)]);
     await held;
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
@@ -222,7 +226,9 @@ async function show(next) {
     if (second) pinned = null;
     const first = film?.name !== next.name;
     if (!first && next.steps) follow(next);
+    const old = film;
     film = { ...next, sheet, beside: second && { ...next.beside, sheet: second } };
+    letGo(old);
     offer();
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());
@@ -237,18 +243,25 @@ async function show(next) {
   }
 }
 
-const sheetOf = async (old, reel) => (old?.url === reel.url ? old.sheet : gan.bitmap(reel.url));
+const sheetOf = async (old, reel, signal) => (old?.url === reel.url ? old.sheet : gan.bitmap(reel.url, signal));
 
-/* The sheet of the reel that runs along, or null: the first goes on without one that fails. */
-async function secondOf(old, reel) {
-  if (!reel) return null;
+/* The sheet of the reel that runs along, or null: the first goes on without one that is refused. */
+async function secondOf(old, { beside, pair }, signal) {
+  if (!beside) return null;
   try {
-    return await sheetOf(old, reel);
+    return await sheetOf(old, beside, signal);
   } catch (error) {
-    if (error.changed) throw error; // there is a newer one to ask for
+    if (error.changed || error.away || signal?.aborted) throw error; // it may yet come
     gan.say(error.message);
+    pair(null);
     return null;
   }
+}
+
+/* Free the decoded sheets of a film that is on the stage no more: up to 64 MiB each, which the browser knows nothing of. */
+function letGo(old) {
+  const used = [film, recorded].flatMap((one) => [one?.sheet, one?.beside?.sheet]);
+  for (const sheet of [old?.sheet, old?.beside?.sheet]) if (sheet && !used.includes(sheet)) sheet.close();
 }
 
 /* What may run along with this film. A pin is for one film alone. */
@@ -294,9 +307,15 @@ scrub.addEventListener("input", () => {
 scrub.addEventListener("change", rest);
 
 /* No film takes another's place under a finger. Letting go counts when what it set off is done. */
-part(".axis").addEventListener("pointerdown", () => {
+part(".axis").addEventListener("pointerdown", (event) => {
+  if (event.button) return; // another one opens a menu, which may swallow its end
+  const gesture = new AbortController();
   held = new Promise((release) => {
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(release), { once: true });
+    const end = () => {
+      gesture.abort();
+      setTimeout(release);
+    };
+    for (const kind of ["pointerup", "pointercancel", "blur"]) addEventListener(kind, end, gesture);
   });
 });
 
@@ -305,6 +324,7 @@ function seekTo(event) {
   go(((event.clientX - box.left) / box.width) * last());
 }
 seek.addEventListener("pointerdown", (event) => {
+  if (event.button) return;
   seek.setPointerCapture(event.pointerId);
   stop();
   seekTo(event);
@@ -325,33 +345,36 @@ press(".ends", () => {
   if (!on) step(last() - index);
 });
 part(".other").addEventListener("change", () => film.pair(part(".other").value || null));
-press(".full", () => {
-  const whole = gan.state.talk || !film ? document.documentElement : section;
-  return document.fullscreenElement ? document.exitFullscreen() : whole.requestFullscreen();
-});
+part(".full").hidden = !document.fullscreenEnabled;
+press(".full", () => gan.fill(gan.state.talk || !film ? document.documentElement : section));
 press(".video", async () => {
   if (!film) return;
   stop();
   part(".video").disabled = true;
   try {
-    const reel = film; // whatever comes on the stage meanwhile
+    const reel = (recorded = film); // whatever comes on the stage meanwhile
     const { frame_width: width, frame_height: height, frames } = reel.layout;
     const paintOne = (canvas, at) => paintAll(canvas, at, reel);
     await gan.record(paintOne, { ...reel, width: reel.beside ? 2 * width : width, height, frames });
   } catch (error) {
     gan.say(error.message);
   }
+  const done = recorded;
+  recorded = null;
+  letGo(done);
   part(".video").disabled = false;
 });
 
 gan.watch((_, changed, restored) => changed.includes("tab") && stop(!restored)); // no film plays where nobody looks
 
-new ResizeObserver(() => {
+function resize() {
   if (!film || !section.clientWidth) return;
   fit();
   chart();
   draw();
-}).observe(section);
+}
+new ResizeObserver(resize).observe(section);
+gan.dense(resize);
 
 gan.arrive(props.kind, {
   show,

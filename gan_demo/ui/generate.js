@@ -25,15 +25,15 @@ function question(card, state) {
   return { seed: firstSeed(state), ...what, step: gan.shownStep(card, state.step), truncation: state.truncation };
 }
 
-const load = gan.newest(async () => {
+const load = gan.newest(async (signal) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
   section.classList.add("loading");
   try {
     const asked = question(card, state);
     const [picture, facts] = await Promise.all([
-      gan.bitmap(gan.url(card, "grid.png", asked)),
-      gan.answer(gan.url(card, "grid.json", asked)).then((response) => response.json()),
+      gan.bitmap(gan.url(card, "grid.png", asked), signal),
+      gan.answer(gan.url(card, "grid.json", asked), "json", { signal }),
     ]);
     shown = { card, facts, picture, rows: state.rows && card.classes !== null };
     if (gan.state.model === card.key) drawControls(card, gan.state); // as it is by now: a hand may have gone on
@@ -42,7 +42,7 @@ const load = gan.newest(async () => {
   } finally {
     section.classList.remove("loading");
   }
-  await drawClasses(card, state);
+  await drawClasses(card, state, signal);
 });
 
 // ---------------------------------------------------------------- drawing
@@ -137,10 +137,10 @@ function mark() {
 }
 
 /* The class choice in pictures: the page's seed as each class. */
-async function drawClasses(card, state) {
+async function drawClasses(card, state, signal) {
   if (card.classes === null) return;
   const step = gan.shownStep(card, state.step);
-  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step }));
+  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step }), signal);
   const [height, width] = card.image_shape;
   const chips = card.classes.map((name, index) => {
     const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip" });
@@ -169,16 +169,18 @@ function markClasses() {
 
 part(".tiles").addEventListener("change", () => gan.set({ tiles: Number(part(".tiles").value) }));
 part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").checked }));
-part(".truncation").addEventListener("input", () => gan.set({ truncation: Number(part(".truncation").value) }));
-part(".step").addEventListener("input", () => {
-  gan.set({ step: gan.stepOf(shown.card, Number(part(".step").value)) });
-});
+const turned = (changes) => { // what it says does not wait for the pictures
+  gan.set(changes);
+  drawControls(shown.card, gan.state);
+};
+part(".truncation").addEventListener("input", () => shown && turned({ truncation: Number(part(".truncation").value) }));
+part(".step").addEventListener("input", () => shown && turned({ step: gan.stepOf(shown.card, Number(part(".step").value)) }));
 
 part(".grid").addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
   if (!tile) return;
   const index = Number(tile.dataset.index);
-  const from = firstSeed(gan.state);
+  const from = shown.facts.seeds[0];
   const seed = shown.facts.seeds[index];
   const chosen = gan.state.rows && shown.facts.classes ? { class: shown.facts.classes[index] } : {};
   gan.hush();
@@ -199,12 +201,14 @@ function enlargement() {
 }
 
 part(".save-tile").addEventListener("click", () => {
+  if (!shown) return;
   const index = Math.max(0, [...element.querySelectorAll(".tile")].findIndex((tile) => tile.getAttribute("aria-pressed") === "true"));
   const canvas = cut(document.createElement("canvas"), index, enlargement());
   save(canvas, `${shown.card.key}-seed-${shown.facts.seeds[index]}.png`);
 });
 
 part(".save-grid").addEventListener("click", () => {
+  if (!shown) return;
   const scale = Math.max(1, Math.floor(enlargement() / 2));
   const { width, height } = shown.picture;
   const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: height * scale });

@@ -4,6 +4,7 @@
 
 Object.assign(gan, (() => {
   const COMING = 3; // seconds between two looks for runs that are still on their way
+  const FETCHING = 600_000; // ms that a repository of the Hub may take
   const { library } = gan;
   let timer = 0;
   let busy = false;
@@ -45,6 +46,7 @@ Object.assign(gan, (() => {
   }
 
   document.addEventListener("visibilitychange", look);
+  addEventListener("online", look);
 
   gan.watch(async ({ model }, changed) => {
     if (!changed.includes("model") && !changed.includes("beside")) return;
@@ -57,7 +59,7 @@ Object.assign(gan, (() => {
   // ---------------------------------------------------------------- the list of runs
 
   async function list() {
-    const now = await (await gan.answer(`${gan.ROOT}/library.json`)).json();
+    const now = await gan.answer(`${gan.ROOT}/library.json`, "json");
     const opened = library.runs.filter((one) => one.opened && !now.runs.some((run) => run.key === one.key));
     Object.assign(library, now, { runs: [...now.runs, ...opened] });
     gan.stand("");
@@ -76,8 +78,8 @@ Object.assign(gan, (() => {
 
   /* Open a repository of the Hub by its name; resolves to its key, or throws why not. */
   async function open(name) {
-    const response = await gan.answer(`${gan.ROOT}/open.json?${new URLSearchParams({ run: name })}`, undefined, "POST");
-    const run = await response.json();
+    const asked = { method: "POST", patience: FETCHING };
+    const run = await gan.answer(`${gan.ROOT}/open.json?${new URLSearchParams({ run: name })}`, "json", asked);
     if (!gan.run(run.key)) library.runs = [...library.runs, { ...run, opened: true }];
     return run.key;
   }
@@ -94,7 +96,7 @@ Object.assign(gan, (() => {
         gan.refresh(["runs"]);
       }
     } catch (error) {
-      gan.say(error.message);
+      gan.fail(error);
     }
     follow();
     if (gan.state.model === null) later(null);

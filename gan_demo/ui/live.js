@@ -6,6 +6,7 @@ const ROOT = gan.ROOT.replace(/film$/, "live");
 const HEADER = "X-Gan-Live";
 const WATCHING = 700; // ms between two looks at a training, and at a stage where none is
 const WAITING = 4000;
+const UPLOADING = 120_000; // ms that a parcel of pictures may take
 const FIRST = "cdcgan-mnist/slim"; // there are digits within a minute
 const CLASSLESS = "dcgan-mnist/slim"; // for pictures without classes, of any size
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
@@ -28,29 +29,38 @@ let own = null; // pictures of the visitor's: {pictures, count}
 let picked = null; // the data set that was chosen by hand, or those pictures
 let sending = false;
 let turnedSince = false; // a knob, since the training ended
+let turns = 0; // of knobs, and the server's answers to them: a status from before one says what was
+let turning = false; // whether such an answer is still to come
 let watched = false; // what runs stands in the form
 let hint = "";
 let timer = 0;
 
+/* Who has the hands on a training shows this; it outlives the page where the browser lets it. */
 const token = {
-  get: () => localStorage.getItem("gan-live") ?? "new",
-  set: (value) => localStorage.setItem("gan-live", value),
+  now: "new",
+  get() {
+    try {
+      return localStorage.getItem("gan-live") ?? this.now;
+    } catch {
+      return this.now;
+    }
+  },
+  set(value) {
+    this.now = value;
+    try {
+      localStorage.setItem("gan-live", value);
+    } catch {} // blocked: it counts until the page is closed
+  },
 };
 const running = () => ["starting", "training", "paused", "ending"].includes(status.phase);
 
 // ---------------------------------------------------------------- asking
 
-async function ask(path, body) {
-  let response;
-  try {
-    response = await fetch(`${ROOT}/${path}`, { method: body ? "POST" : "GET", body, headers: { [HEADER]: token.get() } });
-  } catch {
-    throw new Error("The server does not answer: the page goes on with what it has.");
-  }
-  const told = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(told?.error ?? `The server could not do this (${response.status}).`);
-  return told;
-}
+const ask = (path, body, signal) => {
+  const patience = body instanceof FormData ? UPLOADING : undefined;
+  const headers = { [HEADER]: token.get() };
+  return gan.answer(`${ROOT}/${path}`, "json", { method: body ? "POST" : "GET", body, headers, signal, patience });
+};
 
 /* Have something done, and see at once what came of it; what will not do is told where the person looks. */
 async function act(path, what = {}) {
@@ -61,14 +71,25 @@ async function act(path, what = {}) {
     await loop();
     return told;
   } catch (error) {
-    gan.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+    gan.fail(Object.assign(error, { message: `${error.message[0].toUpperCase()}${error.message.slice(1)}` }));
     return null;
   }
 }
 
-const follow = gan.newest(async () => {
-  status = await ask("status.json");
-  drawControls();
+let busy = false;
+
+/* What a button does, once at a time: a second press comes too soon to be meant. */
+const alone = (work) => async (event) => {
+  event.preventDefault();
+  if (busy) return;
+  busy = true;
+  await work().finally(() => (busy = false));
+};
+
+const follow = gan.newest(async (signal) => {
+  const turned = turns;
+  status = await ask("status.json", undefined, signal);
+  drawControls(turns === turned && !turning);
   if (status.key === null) return drawStage();
   if (!gan.run(status.key)) await gan.list();
   const fresh = await gan.freshCard(status.key);
@@ -81,8 +102,10 @@ const follow = gan.newest(async () => {
   const url = card.points ? gan.url(card, "field.json", asked) : gan.url(card, "grid.png", { ...asked, tiles: SIDE * SIDE });
   if (picture?.url === url) return;
   const before = picture?.plane;
-  if (card.points) picture = { url, plane: await (await gan.answer(url)).json() };
-  else picture = { url, tiles: await gan.bitmap(url) };
+  const old = picture?.tiles;
+  if (card.points) picture = { url, plane: await gan.answer(url, "json", { signal }) };
+  else picture = { url, tiles: await gan.bitmap(url, signal) };
+  old?.close();
   const what = card.points ? "points and the discriminator's verdict all over the plane" : "images";
   canvas.setAttribute("aria-label", `Generated ${what}, seeds ${seed} on, at step ${step}`);
   if (card.points) move(before);
@@ -213,11 +236,11 @@ function chart(steps) {
     return made;
   };
   part(".ticks").replaceChildren(label(0, "0"), label(steps.at(-1), gan.number(steps.at(-1))));
-  part(".marks").replaceChildren(...turns(steps).map(([step, text]) => label(step, text)));
+  part(".marks").replaceChildren(...turnsAt(steps).map(([step, text]) => label(step, text)));
 }
 
 /* Where k or a rate became another: [[step, what it became]]. */
-function turns(steps) {
+function turnsAt(steps) {
   const names = { k: (v) => `k ${Math.round(v)}`, generator_rate: (v) => `G ${short(v)}`, discriminator_rate: (v) => `D ${short(v)}` };
   const found = [];
   for (const [name, say] of Object.entries(names)) {
@@ -274,7 +297,8 @@ function offerData() {
   part(".data").value = options.some((one) => one.value === picked && !one.disabled) ? picked : recipe().data;
 }
 
-function drawControls() {
+/* `settled`: the status says how the knobs stand. */
+function drawControls(settled = true) {
   const free = !running();
   if (free && watched) offerData();
   watched = !free;
@@ -287,7 +311,7 @@ function drawControls() {
     const data = status.pictures ? "" : status.dataset;
     if (status.pictures && !part(".data [value='']")) part(".data").append(new Option("Somebody’s own", ""));
     part(".data").value = data;
-    setKnobs(status.rates, status.k);
+    if (settled) setKnobs(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free || sending;
   const hands = status.yours === true;
@@ -313,8 +337,19 @@ function sayHint() {
 function turned() {
   sayKnobs();
   turnedSince = true;
-  if (running() && status.yours) act("turn.json", { rates: rates(), k: k() });
+  if (!running() || !status.yours) return;
+  turns += 1;
+  turning = true;
+  turn();
 }
+
+/* Tell the server how the knobs stand, one turn after the other. */
+const turn = gan.newest(async () => {
+  const sent = turns;
+  await act("turn.json", { rates: rates(), k: k() });
+  if (sent === turns) turning = false;
+  turns += 1;
+});
 
 for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, named({ recipe: one.name, option: one.option })));
 for (const steps of OFFERS.lengths) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
@@ -352,19 +387,18 @@ part(".presets").addEventListener("click", (event) => {
   turned();
   drawControls();
 });
-part(".controls").addEventListener("submit", (event) => {
-  event.preventDefault();
+part(".controls").addEventListener("submit", alone(() => {
   const { name, option, data } = recipe();
   const chosen = part(".data").value;
   const what = chosen in OFFERS.data ? { dataset: chosen === data ? null : chosen } : { pictures: chosen };
-  act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), ...what });
-});
-for (const name of ["pause", "stop"]) part(`.${name}`).addEventListener("click", () => act(`${name}.json`));
-part(".go-on").addEventListener("click", async () => {
+  return act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), ...what });
+}));
+for (const name of ["pause", "stop"]) part(`.${name}`).addEventListener("click", alone(() => act(`${name}.json`)));
+part(".go-on").addEventListener("click", alone(async () => {
   const same = part(".recipe").value === named(status);
   if (!running() && turnedSince && same && !(await act("turn.json", { rates: rates(), k: k() }))) return;
-  act("go-on.json");
-});
+  await act("go-on.json");
+}));
 part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab: "replay", step: null }));
 
 // ---------------------------------------------------------------- one's own pictures
@@ -395,9 +429,17 @@ section.addEventListener("dragover", (event) => event.preventDefault());
 section.addEventListener("drop", async (event) => {
   event.preventDefault();
   if (running() || sending) return gan.say("Drop pictures when what is at work has ended.");
-  send(await gan.parcels.dropped(event.dataTransfer.items));
+  try {
+    await send(await gan.parcels.dropped(event.dataTransfer.items));
+  } catch {
+    gan.say("What you dropped cannot be read: drop it again, or copy it to this machine first.");
+  }
 });
-part(".files").addEventListener("change", () => send(gan.parcels.chosen(part(".files").files)));
+part(".files").addEventListener("change", () => {
+  const chosen = gan.parcels.chosen(part(".files").files);
+  part(".files").value = ""; // so that the same may be chosen again
+  send(chosen);
+});
 
 // ---------------------------------------------------------------- following the page
 
@@ -410,3 +452,4 @@ new ResizeObserver(() => {
   paint();
   if (card) chart(card.history.step ?? []);
 }).observe(section);
+gan.dense(paint);

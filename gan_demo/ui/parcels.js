@@ -5,6 +5,7 @@ gan.parcels = (() => {
   const PICTURE = /\.(png|jpe?g|webp|bmp|gif|tiff?)$/i;
   const PARCEL = { files: 200, bytes: 900_000 }; // at the most
   const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
+  const QUALITIES = [0.9, 0.75, 0.5]; // of its JPEG, until it fits
 
   async function* walk(entry, path = "") {
     if (entry.isFile) {
@@ -44,10 +45,21 @@ gan.parcels = (() => {
     if (file.size <= LARGE.bytes) return file;
     const whole = await createImageBitmap(file).catch(() => null);
     if (!whole) return new Blob(); // no browser reads it: the training names it and goes on
-    const scale = Math.min(1, LARGE.side / Math.min(whole.width, whole.height));
-    const drawn = new OffscreenCanvas(Math.round(whole.width * scale), Math.round(whole.height * scale));
-    drawn.getContext("2d").drawImage(whole, 0, 0, drawn.width, drawn.height);
-    return drawn.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+    const square = Math.min(whole.width, whole.height); // the middle: the training takes no more of it
+    const corner = [(whole.width - square) / 2, (whole.height - square) / 2];
+    const side = Math.min(square, LARGE.side);
+    const drawn = new OffscreenCanvas(side, side);
+    const context = drawn.getContext("2d");
+    context.fillStyle = "white"; // behind what is transparent, as the training has it
+    context.fillRect(0, 0, side, side);
+    context.drawImage(whole, ...corner, square, square, 0, 0, side, side);
+    whole.close();
+    let small;
+    for (const quality of QUALITIES) {
+      small = await drawn.convertToBlob({ type: "image/jpeg", quality });
+      if (small.size <= LARGE.bytes) break;
+    }
+    return small;
   }
 
   /* As many forms as it takes, each with how many pictures are left then. */

@@ -3,24 +3,34 @@
 
 Object.assign(gan, (() => {
   const ROOT = `${document.baseURI.replace(/[?#].*/, "").replace(/\/[^/]*$/, "")}/gradio_api/film`;
+  const AWAY = "The server does not answer: the page goes on with what it has.";
+  const PATIENCE = { json: 15_000, blob: 120_000 }; // ms for a whole answer; a picture may wait for its turn, or for the Hub
+  const SUPERSEDED = 3000; // ms that a request goes on for which nobody waits any more
+  const AGAIN = 3000; // ms until a server that was away is asked once more
   const cards = new Map();
 
-  async function answer(url, signal, method = "GET") {
+  /* What the server answers, read as "json" or "blob". Throws a sentence: its own, with `changed` where the run has, or
+     with `away` that there was no answer; or an AbortError once `signal` says that nobody wants it any more. */
+  async function answer(url, as, { signal, patience = PATIENCE[as], ...request } = {}) {
     let response;
+    let told;
     try {
-      response = await fetch(url, { signal, method });
+      response = await fetch(url, { ...request, signal: either(signal, AbortSignal.timeout(patience)) });
+      told = response.ok ? await response[as]() : await response.json().catch(() => null);
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Error("The server does not answer: the page goes on with what it has.");
+      if (signal?.aborted) throw error;
+      throw Object.assign(new Error(AWAY), { away: true });
     }
-    if (response.ok) return response;
-    const told = await response.json().catch(() => null);
-    const sentence = told?.error ?? `The server could not make this picture (${response.status}).`;
+    gan.reach("");
+    if (response.ok) return told;
+    const sentence = told?.error ?? `The server could not do this (${response.status}).`;
     throw Object.assign(new Error(sentence), { changed: told?.changed });
   }
 
+  const either = (signal, timeout) => (signal && AbortSignal.any ? AbortSignal.any([signal, timeout]) : signal ?? timeout);
+
   const place = (key) => `${ROOT}/${key.split("/").map(encodeURIComponent).join("/")}`;
-  const askCard = async (key) => (await answer(`${place(key)}/run.json`)).json();
+  const askCard = (key) => answer(`${place(key)}/run.json`, "json");
 
   /* Everything about a run but its pictures; fetched once, and again by freshCard. */
   function card(key) {
@@ -61,27 +71,34 @@ Object.assign(gan, (() => {
 
   /* Decoded off the main thread, once: scrubbing then only copies pixels. */
   async function bitmap(address, signal) {
-    return createImageBitmap(await (await answer(address, signal)).blob());
+    return createImageBitmap(await answer(address, "blob", { signal }));
   }
 
-  /* Runs `work(value)` for the newest value alone: while one runs, later values wait and only the last of them is done. */
+  /* A function that has `work(signal)` done for what the page shows by then: called while it is at work, it is done once
+     more, and what is at work is given up where it takes long. Where the server is away it is tried again. */
   function newest(work) {
-    let running = false;
-    let waiting = null;
-    return async function next(...values) {
-      if (running) return void (waiting = values);
-      running = true;
+    let running = null; // the AbortController of what is at work
+    let waiting = false;
+    let again = 0;
+    return async function next() {
+      clearTimeout(again);
+      if (running) {
+        if (!waiting) setTimeout((old) => old.abort(), SUPERSEDED, running);
+        return void (waiting = true);
+      }
+      running = new AbortController();
+      const { signal } = running;
       try {
-        await work(...values);
+        await work(signal);
       } catch (error) {
         if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
-        else gan.say(error.message);
+        else if (!signal.aborted) gan.fail(error);
+        if (error.away) again = setTimeout(next, AGAIN);
       } finally {
-        running = false;
+        running = null;
         if (waiting) {
-          const values = waiting;
-          waiting = null;
-          next(...values);
+          waiting = false;
+          next();
         }
       }
     };

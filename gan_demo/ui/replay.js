@@ -120,7 +120,11 @@ gan.film("replay").then((film) => {
     const key = gan.run(beside)?.key;
     if (beside !== null && !key && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
     if (!key || key === card.key) return null;
-    const other = await gan.card(key).catch((error) => void gan.say(error.message)); // the first goes on without it
+    const other = await gan.card(key).catch((error) => {
+      if (error.away) throw error; // it may yet come
+      gan.say(error.message);
+      gan.set({ beside: null }); // the first goes on without it
+    });
     if (!other) return null;
     const same = JSON.stringify(other.classes) === JSON.stringify(card.classes);
     return {
@@ -139,7 +143,7 @@ gan.film("replay").then((film) => {
 
   // ---------------------------------------------------------------- the film
 
-  const load = gan.newest(async () => {
+  const load = gan.newest(async (signal) => {
     const state = { ...gan.state };
     const { seed } = state;
     const card = await gan.card(state.model);
@@ -164,7 +168,7 @@ gan.film("replay").then((film) => {
         if (gan.state.model !== card.key) return; // another run's step is none of its own
         gan.set({ step: gan.stepOf(card, index) });
       },
-    });
+    }, signal);
   });
 
   gan.watch(async (state, changed) => {

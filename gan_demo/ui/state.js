@@ -25,7 +25,7 @@ window.gan = (() => {
     from: [null, wholeSeed, seedRule], // Generate: the first tile's seed, where it is not the page's
     tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],
     rows: flag,
-    truncation: [1, (text) => (Number(text) >= 0 && Number(text) <= 1 ? Number(text) : null), "give a number from 0 to 1"],
+    truncation: [1, (text) => (/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(text) ? Number(text) : null), "give a number from 0 to 1"],
     stops: [[], readStops, "give seeds, or seed:class, with commas between"], // Walk: all but the first
     straight: flag,
     closed: flag,
@@ -57,10 +57,11 @@ window.gan = (() => {
 
   function readStops(text) {
     if (!/^\d{1,16}(:\d+)?(,\d{1,16}(:\d+)?){0,6}$/.test(text)) return null;
-    return text.split(",").map((part) => {
+    const stops = text.split(",").map((part) => {
       const [seed, chosen] = part.split(":");
-      return { seed: Number(seed), class: chosen === undefined ? null : Number(chosen) };
+      return { seed: wholeSeed(seed), class: chosen === undefined ? null : Number(chosen) };
     });
+    return stops.some((one) => one.seed === null) ? null : stops;
   }
 
   const writeStops = (stops) => stops.map((one) => (one.class === null ? one.seed : `${one.seed}:${one.class}`)).join(",");
@@ -171,6 +172,7 @@ window.gan = (() => {
   function restore() {
     complaints.length = 0;
     forget();
+    lastPush = { at: 0, what: "" }; // what is changed next is no more of what was typed before
     const found = read(location.search);
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
@@ -235,6 +237,7 @@ window.gan = (() => {
   /* A person used one of Gradio's inputs. */
   function input(name, value) {
     if (name === "seed") {
+      if (value === null) return; // emptied, to type another
       const seed = wholeSeed(value);
       if (seed === null) return gan.say(`A seed is a whole number from 0 to ${MAX_SEED}.`);
       value = seed;

@@ -22,11 +22,7 @@
     },
     random: () => gan.randomSeed(),
     play: () => gan.inFront()?.toggle(),
-    full() {
-      if (gan.inFront()) gan.inFront().fullScreen();
-      else if (document.fullscreenElement) document.exitFullscreen();
-      else document.documentElement.requestFullscreen();
-    },
+    full: () => (gan.inFront() ? gan.inFront().fullScreen() : gan.fill(document.documentElement)),
     back: () => gan.inFront()?.step(-1),
     forth: () => gan.inFront()?.step(1),
     first: () => gan.inFront()?.step(-Infinity),
@@ -48,6 +44,15 @@
   const FILM = ["play", "back", "forth", "first", "last"]; // keys that the page keeps where no film is in front
   const ONCE = ["play", "talk", "full", "help"]; // however long a key is held
 
+  /* Have that part of the page fill the screen, or give it back. */
+  gan.fill = async (place) => {
+    try {
+      await (document.fullscreenElement ? document.exitFullscreen() : place.requestFullscreen());
+    } catch {
+      gan.say("This browser does not let the page fill the screen: use its own menu.");
+    }
+  };
+
   function chooseClass(digit) {
     const classes = gan.run()?.classes;
     if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });
@@ -63,6 +68,10 @@
     if (!action || (FILM.includes(action) && !gan.inFront()?.visible())) return;
     event.preventDefault();
     if (!(event.repeat && ONCE.includes(action))) actions[action]();
+  });
+
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("select") && !target.matches(":focus-visible")) target.blur(); // chosen by pointer: the keys are the page's
   });
 
   document.addEventListener("click", (event) => {

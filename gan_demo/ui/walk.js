@@ -128,11 +128,11 @@ function layout(card) {
   return { frames: FRAMES, ...frame, tiles: 1, tile_columns: 1, tile_width: width, tile_height: height };
 }
 
-const load = gan.newest(async () => {
+const load = gan.newest(async (signal) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
   drawControls(state, card);
-  if (state.pad) return loadPad(state, card);
+  if (state.pad) return loadPad(state, card, signal);
   const chain = stops(state);
   const marks = state.closed ? chain.length : chain.length - 1;
   const film = await gan.film("walk");
@@ -149,15 +149,17 @@ const load = gan.newest(async () => {
       Math.min(FRAMES - 1, (i / marks) * (state.closed ? FRAMES : FRAMES - 1)),
       `${LETTERS[i % chain.length]}: ${spoken(one, card.classes)}`,
     ]),
-  });
+  }, signal);
 });
 
 // ---------------------------------------------------------------- the pad
 
-async function loadPad(state, card) {
+async function loadPad(state, card, signal) {
   const side = Math.min(SIDE, Math.floor(MOST_SIDE / card.image_shape[0]));
   const url = gan.url(card, "pad.webp", { stops: gan.writeStops(stops(state)), side, step: gan.shownStep(card, state.step) });
-  sheet = { picture: await gan.bitmap(url), side, width: card.image_shape[1], height: card.image_shape[0] };
+  const picture = await gan.bitmap(url, signal);
+  sheet?.picture.close();
+  sheet = { picture, side, width: card.image_shape[1], height: card.image_shape[0] };
   part(".pad").querySelectorAll(".corner").forEach((corner, i) => {
     corner.textContent = `${LETTERS[i]}: ${spoken(stops(state)[i], card.classes)}`;
   });
@@ -174,11 +176,13 @@ function drawPad() {
   pad.dataset.spot = `${column},${row}`;
 }
 
-pad.addEventListener("pointermove", (event) => {
-  const box = pad.getBoundingClientRect();
-  spot = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  requestAnimationFrame(drawPad);
-});
+for (const kind of ["pointerdown", "pointermove"]) { // a finger that taps moves nothing
+  pad.addEventListener(kind, (event) => {
+    const box = pad.getBoundingClientRect();
+    spot = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    requestAnimationFrame(drawPad);
+  });
+}
 pad.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
   if (!move || !sheet) return;
@@ -186,6 +190,8 @@ pad.addEventListener("keydown", (event) => {
   event.stopPropagation();
   spot = spot.map((fraction, i) => Math.max(0, Math.min(1, fraction + move[i] / (sheet.side - 1))));
   drawPad();
+  const [column, row] = pad.dataset.spot.split(",").map((at) => Number(at) + 1);
+  part(".pad .spot").textContent = `Column ${column} of ${sheet.side}, row ${row}`;
 });
 
 // ---------------------------------------------------------------- hands
@@ -200,10 +206,9 @@ part(".add").addEventListener("click", () => {
 part(".save-gif").addEventListener("click", async () => {
   try {
     const card = await gan.card(gan.state.model);
-    const response = await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)));
-    gan.download(await response.blob(), `${card.key}-walk.gif`);
+    gan.download(await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)), "blob"), `${card.key}-walk.gif`);
   } catch (error) {
-    gan.say(error.message);
+    gan.fail(error);
   }
 });
 

@@ -21,22 +21,43 @@ Object.assign(gan, (() => {
      as it is so. */
   const said = [];
   let standing = "";
+  let outage = "";
   function speak() {
-    const line = document.querySelector("#notice .notice");
-    if (!line) return;
     const { problems } = gan.library;
     const empty = gan.state.model === null; // then they stand on the stage
-    line.hidden = !tell(line, [...(empty ? [] : problems), standing, ...said].filter(Boolean));
+    const sentences = [...(empty ? [] : problems), standing, outage, ...said].filter(Boolean);
+    const full = document.fullscreenElement;
+    tell((full?.matches(".film") ? full : document.querySelector("#notice"))?.querySelector(".notice"), sentences);
     if (empty) tell(document.querySelector("#waiting .sentences"), problems);
   }
 
-  /* How many it told. */
   function tell(place, sentences) {
     const told = [...(place?.children ?? [])].map((one) => one.textContent);
-    if (JSON.stringify(told) !== JSON.stringify(sentences)) { // else a screen reader would say it all again
-      place?.replaceChildren(...sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
-    }
-    return sentences.length;
+    if (JSON.stringify(told) === JSON.stringify(sentences)) return; // else a screen reader would say it all again
+    place?.replaceChildren(...sentences.map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
+  }
+
+  addEventListener("fullscreenchange", speak); // a film that fills the screen says it itself
+
+  const say = (sentence) => {
+    if (!said.includes(sentence)) said.push(sentence);
+    speak();
+  };
+
+  /* The server is away, as the sentence says, until it answers again: "". */
+  function reach(sentence) {
+    if (sentence === outage) return;
+    outage = sentence;
+    speak();
+  }
+
+  /* Call `redraw` where the window comes to a screen of another pixel density: its size on the page stays the same then. */
+  function dense(redraw) {
+    const again = () => {
+      redraw();
+      dense(redraw);
+    };
+    matchMedia(`(resolution: ${devicePixelRatio}dppx)`).addEventListener("change", again, { once: true });
   }
 
   function download(blob, name) {
@@ -50,10 +71,11 @@ Object.assign(gan, (() => {
     number,
     duration,
     compact,
-    say(sentence) {
-      if (!said.includes(sentence)) said.push(sentence);
-      speak();
-    },
+    dense,
+    say,
+    reach,
+    /* Say what went wrong. */
+    fail: (error) => (error.away ? reach : say)(error.message),
     /* What is wrong with the run on show, or "". */
     stand(sentence) {
       standing = sentence;
