@@ -23,7 +23,8 @@ from gan_demo.recipe import Recipe
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
 NAMED = 10  # unreadable files named one by one
-KEEPERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "lost+found")  # folders that systems and NAS boxes leave about
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".zip")  # what a person may take for a folder of pictures
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
             raise GanDemoError(
                 f"{error.filename or path} cannot be read ({error.strerror or error}): give what can with --data"
             ) from None
-    if images.name != recipe.dataset:
-        recipe = replace(recipe, dataset=images.name, channels=images.pixels.shape[1])
-    _check(images, recipe, path)
-    return images, recipe
+    own = images.name != recipe.dataset
+    fitted = replace(recipe, dataset=images.name, channels=images.pixels.shape[1])
+    _check(images, fitted, path)
+    if own:
+        title = DATASETS[recipe.dataset].title
+        print(f"{path} holds pictures of its own: {len(images.pixels):,} in the place of {title}", file=sys.stderr)
+    return images, fitted
 
 
 def _read(recipe: Recipe, path: Path, train: bool) -> Images:
@@ -89,10 +93,10 @@ def _read(recipe: Recipe, path: Path, train: bool) -> Images:
             f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
             f"{path / dataset.folders[0]}, or give a folder or zip of your own with --data"
         )
-    images = read_pictures(found, recipe.image_size, recipe.channels)
-    if dataset.classes and images.classes != list(dataset.classes):
+    images = read_pictures(found, recipe.image_size, recipe.channels, by_folder=recipe.conditional)
+    if dataset.classes and images.classes and images.classes != list(dataset.classes):
         raise GanDemoError(
-            f"{found} has the class folders {', '.join(images.classes)[:120] or '(none)'} where {dataset.title} has "
+            f"{found} has the class folders {', '.join(images.classes)[:120]} where {dataset.title} has "
             f"{', '.join(dataset.classes)}: keep your own pictures in a folder of another name, and give it with --data"
         )
     return replace(images, name=recipe.dataset)
@@ -172,36 +176,35 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 def _is_of_its_own(path: Path, dataset: Dataset) -> bool:
     """Whether `path` is a zip or folder of pictures, and not a data folder that the published set may be put into.
 
-    Raises GanDemoError where it is full of something else: a person's own pictures were meant, and MNIST in their place
-    would be a surprise.
+    Raises GanDemoError where it holds nothing but pictures of other kinds: MNIST in their place would be a surprise.
     """
     if not path.is_dir():
         if path.suffix.lower() == ".zip" and not path.exists():
             raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
         return path.exists()
-    inside = [child.name for child in path.iterdir() if not child.name.startswith(".")]
+    inside = {child.name for child in path.iterdir() if is_wanted(child.name)}
     known = {folder.split("/")[0] for other in DATASETS.values() for folder in other.folders}
-    if not inside or known & set(inside):
+    if not inside or inside & {*known, "cifar-10-python.tar.gz"}:
         return False
-    if next(_pictures_under(path), None) is None:
+    kinds = {file.suffix.lower() for file in _files_under(path)}
+    if not kinds & set(SUFFIXES) and kinds & set(UNREAD):
         raise GanDemoError(
-            f"{path} holds neither pictures ({', '.join(SUFFIXES)}) nor {dataset.title}: give a folder or zip of "
-            f"pictures, or a new folder to put {dataset.title} into, with --data"
+            f"{path} holds {', '.join(sorted(kinds & set(UNREAD)))} and no pictures that are read here "
+            f"({', '.join(SUFFIXES)}): convert or unpack them, or give another folder with --data"
         )
-    return True
+    return bool(kinds & set(SUFFIXES))
 
 
-def _pictures_under(folder: Path) -> Iterator[Path]:
-    """Every picture at any depth, but in hidden folders and those that systems keep for themselves."""
+def _files_under(folder: Path) -> Iterator[Path]:
+    """Every file at any depth, but what is hidden and what systems keep for themselves."""
     for place, folders, files in os.walk(folder, onerror=_unreadable):
-        folders[:] = [name for name in folders if _is_a_persons(name)]
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and _is_a_persons(name):
-                yield Path(place, name)
+        folders[:] = filter(is_wanted, folders)
+        yield from (Path(place, name) for name in files if is_wanted(name))
 
 
-def _is_a_persons(name: str) -> bool:
-    return not name.startswith(".") and name not in KEEPERS
+def is_wanted(name: str) -> bool:
+    """Whether a file or folder of that name may be a person's picture or class."""
+    return not name.startswith(".") and name not in SYSTEM_FOLDERS
 
 
 def _unreadable(error: OSError) -> None:
@@ -272,7 +275,11 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
         return sorted(names), read
     if not path.is_dir():
         raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
-    found = sorted(file.relative_to(path).as_posix() for file in _pictures_under(path) if file.is_file())
+    found = sorted(
+        file.relative_to(path).as_posix()
+        for file in _files_under(path)
+        if file.suffix.lower() in SUFFIXES and file.is_file()
+    )
     return found, lambda name: (path / name).read_bytes()
 
 
@@ -284,7 +291,7 @@ def _inside(entry: str) -> str:
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
     for entry in archive.infolist():
         small = entry.file_size <= 4 * MAX_PIXELS
-        own = all(_is_a_persons(part) for part in _inside(entry.filename).split("/"))
+        own = all(is_wanted(part) for part in _inside(entry.filename).split("/"))
         if entry.filename.lower().endswith(SUFFIXES) and own and small:
             yield entry.filename
 

@@ -140,18 +140,23 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
 
     It may have to download them. Raises GanDemoError where the images or the networks for them will not do.
     """
-    if not world.first:
-        world.gather(None)
-    images, recipe = data.load(recipe, options.data)
+    found, problem = None, ""
     if world.first:
-        world.gather(None)
+        try:
+            found = data.load(recipe, options.data)
+        except GanDemoError as error:
+            problem = str(error)
+    if problem := world.gather(problem)[0]:
+        raise GanDemoError(problem)
+    images, recipe = found or data.load(recipe, options.data)
     if options.dataset and images.name != options.dataset:
         raise GanDemoError(
             f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
         )
     for network_of in (generator_of, discriminator_of):  # what no page would play need not be trained
         size = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
-        network_of(recipe, len(images.classes) if recipe.conditional else 0, f"{recipe.name} at {size}")
+        classes = len(images.classes) if recipe.conditional else 0
+        network_of(recipe, classes, f"{recipe.name} at {size}", "choose a smaller image size or another recipe")
     return images, recipe
 
 

@@ -135,7 +135,7 @@ class Live:
                 return self._steer(replace(job.control, paused=False))
             if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
                 raise GanDemoError("there is nothing to go on with: start another training")
-            self._check_slot(job)
+            self._check_hour(job)
             before = job.control, job.stopping, job.ended
             job.control = replace(job.control, paused=False, seconds=self.seconds() + self.limit)
             job.stopping, job.ended = False, None
@@ -207,12 +207,15 @@ class Live:
     def pause(self) -> None:
         """Have it wait, its state saved, from its next log line on."""
         job = self._running_job()
-        self._check_slot(job)
+        self._check_hour(job)
         self._steer(replace(job.control, paused=True))
 
-    def _check_slot(self, job: Job) -> None:
-        """Raise GanDemoError where others may wait for the stage, and this training has had it long enough."""
-        if not self.private and time.monotonic() - job.began > SLOT_SECONDS:
+    def had_its_hour(self, job: Job) -> bool:
+        """Whether others may wait for the stage, and this training has had it long enough."""
+        return not self.private and time.monotonic() - job.began > SLOT_SECONDS
+
+    def _check_hour(self, job: Job) -> None:
+        if self.had_its_hour(job):
             raise GanDemoError("this training has had its hour here: let others have theirs, or start another")
 
     def turn(self, learning_rates: Range, discriminator_steps: int) -> None:

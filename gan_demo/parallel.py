@@ -1,6 +1,7 @@
 """Training in several processes, started by torchrun; one process is a world of one."""
 
 import os
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ import torch.distributed as dist
 from torch import nn
 
 from gan_demo.errors import GanDemoError
+
+WAIT = timedelta(hours=1)  # for the first process, which may have to download the data
 
 
 class World:
@@ -18,7 +21,8 @@ class World:
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
         self.rank = int(os.environ.get("RANK", "0"))
         if self.size > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            backend = "nccl" if device.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=WAIT)
 
     @property
     def first(self) -> bool:

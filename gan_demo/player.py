@@ -56,6 +56,7 @@ class Player:
             self._stored = {step: weights for step, weights in list(before._stored.items()) if step in same}
         self._judge: torch.nn.Module | None = None
         self._idle: list[Replica] = []
+        self._replicas = 0  # made so far
         self._lock = threading.Lock()
 
     @property
@@ -99,8 +100,8 @@ class Player:
 
     @property
     def bytes(self) -> int:
-        """What it takes of memory once all has been asked for, about: snapshots, networks that painted, the judge."""
-        networks = [self._generator] * len(self._idle) + ([self._judge] if self._judge else [])
+        """What it takes of memory at most: all its snapshots, the networks that paint, the judge."""
+        networks = [self._generator] * self._replicas + ([self._judge] if self._judge else [])
         numbers = sum(weights.numel() for network in networks for weights in network.parameters())
         return sum(snapshot.bytes for snapshot in self.run.snapshots) + 4 * numbers
 
@@ -209,7 +210,7 @@ class Player:
             raise GanDemoError(
                 f"the discriminator of {self.run.label} takes no such pictures: train it again"
             ) from None
-        return torch.cat(verdicts).numpy()
+        return torch.cat(verdicts or [torch.empty(0)]).numpy()
 
     def snapshot_at(self, step: int | None) -> int:
         """The step of the snapshot that stands for `step`: the last at or before it; None means the last of all."""
@@ -324,6 +325,7 @@ class Player:
             replica = self._idle.pop()
         except IndexError:
             replica = Replica(self._generator)
+            self._replicas += 1
         try:
             yield replica
         finally:

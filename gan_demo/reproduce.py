@@ -32,8 +32,8 @@ def show(folder: Path) -> None:
         print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
         if (count := _snapshots(run)) is None:
             print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
-        elif gone := {step for step in schedule(config.length, count) if step <= config.steps} - set(run.steps):
-            print(f"  {len(gone)} of those snapshots were taken out since")
+        elif 0 < (gone := count - len(run.steps)) < len(run.steps):
+            print(f"  {gone} of those snapshots were taken out since")
         if other := changed(run):
             print(f"  the recipe has changed since: {other}")
 

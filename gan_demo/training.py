@@ -144,11 +144,13 @@ class Trainer:
 
     def _check_images(self, config: Config) -> None:
         """Raise GanDemoError where these are not the images that the run was trained on."""
-        images, classes = self.images, self.classes or None
-        if (images.name, len(images.pixels), classes) != (config.dataset, config.dataset_images, config.classes):
+        images = self.images
+        these = images.name, len(images.pixels), self.classes or None, images.pixels.shape[1]
+        if these != (config.dataset, config.dataset_images, config.classes, config.image_shape[2]):
             raise GanDemoError(
                 f"{self.options.out} was trained on {config.dataset_images:,} images of {config.dataset}, and these "
-                f"are {len(images.pixels):,} of {images.name} or of other classes: give the same --data as before"
+                f"are {len(images.pixels):,} of {images.name}, or with other classes or colours: give the same "
+                "--data as before"
             )
 
     def _some_real(self) -> np.ndarray:

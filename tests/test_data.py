@@ -134,16 +134,17 @@ def test_files_that_are_no_zip_and_folders_that_are_not_there_are_refused(tmp_pa
         data.load(recipes.get("dcgan-anime"), tmp_path / "nowhere")
 
 
-def test_pictures_at_any_depth_are_a_persons_own_and_never_become_mnist(tmp_path, unplugged):
+def test_pictures_at_any_depth_are_a_persons_own_and_never_become_mnist(tmp_path, unplugged, capsys):
     for index in range(3):
         picture(tmp_path / "own" / "2024" / "june" / f"{index}.png", "red")
     images, _ = data.load(RECIPE, tmp_path / "own")
     assert images.name == "images" and len(images.pixels) == 3
+    assert "holds pictures of its own: 3 in the place of MNIST" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("there", "names"),
-    [("own/IMG_1.heic", "own holds neither pictures .* nor MNIST: give"), ("other", r"own\.zip does not exist: give")],
+    [("own/IMG_1.heic", "own holds .heic and no pictures that are read"), ("other", r"own\.zip does not exist: give")],
 )
 def test_what_holds_no_picture_is_no_place_to_download_mnist_into(there, names, tmp_path, unplugged):
     (tmp_path / there).parent.mkdir(exist_ok=True)
@@ -151,6 +152,13 @@ def test_what_holds_no_picture_is_no_place_to_download_mnist_into(there, names, 
     with pytest.raises(GanDemoError, match=names):
         data.load(RECIPE, tmp_path / ("own" if "own" in there else "own.zip"))
     assert not (tmp_path / "own" / "MNIST").exists()
+
+
+@pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "lost+found", "README.md", "svhn.mat"])
+def test_a_data_folder_with_anything_else_in_it_is_still_one(name, tmp_path, unplugged):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(GanDemoError, match=r"MNIST is not in .* and could not be downloaded"):
+        data.load(RECIPE, tmp_path)
 
 
 def test_a_stray_folder_costs_no_picture_and_what_is_left_out_is_said(tmp_path, capsys):
@@ -162,6 +170,9 @@ def test_a_stray_folder_costs_no_picture_and_what_is_left_out_is_said(tmp_path, 
     images, _ = data.load(CONDITIONAL, tmp_path / "own")
     assert images.classes == ["new", "old"] and len(images.pixels) == 2
     assert "left out 2 pictures of" in capsys.readouterr().err
+    (tmp_path / "own").rename(tmp_path / "anime")
+    faces = replace(recipes.get("dcgan-anime"), batch_size=2)
+    assert len(data.load(faces, tmp_path)[0].pixels) == 4
 
 
 def test_other_classes_under_a_published_name_are_refused(tmp_path):

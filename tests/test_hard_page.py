@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from urllib.parse import quote, urlsplit
 
 import numpy as np
@@ -233,17 +234,31 @@ def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_doe
     assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
 
 
+NOBODY = SimpleNamespace(client=None, headers={})
+
+
 def test_who_never_fetches_an_answer_does_not_fill_the_memory(runs, monkeypatch):
     """Real queues of Gradio: a greedy session's answers go, and a waiting visitor's stay."""
     page = build(Library([str(runs / "a-plain")]))
+    functions = {function.api_name: function.fn for function in page.fns.values()}
     lines = page._queue.pending_messages_per_session
     monkeypatch.setattr(endpoints, "MAX_UNREAD", 20)
-    for name, count in (("visitor", 2), ("greedy", 15), ("too", 4)):
-        lines[name] = asyncio.Queue()
-        for _ in range(count):
-            lines[name].put_nowait("an answer")
-    endpoints.forget_unread(page)
-    assert {name: line.qsize() for name, line in lines.items()} == {"visitor": 2, "greedy": 0, "too": 4}
+    for ask in (functions["models"], lambda: asyncio.run(functions["history"](NOBODY, "a-plain"))):
+        for name, count in (("visitor", 2), ("greedy", 15), ("too", 6), ("third", 6)):
+            lines[name] = asyncio.Queue()
+            for _ in range(count):
+                lines[name].put_nowait("a message")
+        ask()
+        assert [line.qsize() for line in lines.values()] == [2, 0, 6, 6]
+        lines.clear()
+
+
+def test_a_very_long_history_is_thinned(runs, monkeypatch):
+    page = build(Library([str(runs / "a-plain")]))
+    history = next(function.fn for function in page.fns.values() if function.api_name == "history")
+    rows = asyncio.run(history(NOBODY, "a-plain"))
+    monkeypatch.setattr(endpoints, "MAX_NUMBERS", sum(map(len, rows)) // 3)
+    assert asyncio.run(history(NOBODY, "a-plain")) == rows[::4]
 
 
 def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):

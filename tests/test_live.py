@@ -275,6 +275,8 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
         "cats/c.png",
         f"cats/{'x' * 120}.png",
         f"cats/{'é' * 120}.png",
+        ".ipynb_checkpoints/c.png",
+        "cats/._c.png",
         "deep/down/dogs/d.jpg",
         "..",
         "run.sh",

@@ -23,7 +23,9 @@ from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import MAX_TILES, fitting_tiles
 from gan_demo.ui.turns import visitor
 
-MAX_UNREAD = 300  # messages to gradio_client that wait to be fetched, all sessions together
+MAX_UNREAD = 100  # messages to gradio_client that wait to be fetched, all sessions together
+ONE_ANSWER = 3  # messages: in line, begun, done
+MAX_NUMBERS = 200_000  # of a history: some ten megabytes of JSON
 MAX_WIDTH = 16_384  # pixels of a strip
 SHELF_BYTES = 256 * 2**20  # on the disk; Gradio deletes what is an hour old besides
 File = dict[str, Any]
@@ -46,6 +48,7 @@ def endpoints(library: Library, page: gr.Blocks) -> None:
     def models() -> list[dict]:
         """List the runs: model (the name that the other endpoints take), title, classes in order (or null for an
         unconditional run), steps (those with a snapshot), image_shape (height, width, channels) and revision."""
+        forget_unread(page)
         library.look_for_more()
         cards = [library.card(key) for key in library.runs]
         return [
@@ -121,22 +124,30 @@ def endpoints(library: Library, page: gr.Blocks) -> None:
         """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g; with an
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
-        images_per_second."""
-        return await answer(request, model, lambda: library.run(model).read_history())
+        images_per_second. Of a very long training every second, third ... row."""
+
+        def make() -> list[dict]:
+            rows = library.run(model).read_history()
+            return rows[:: 1 + sum(map(len, rows)) // MAX_NUMBERS]
+
+        return await answer(request, model, make)
 
     for function in (models, generate, interpolate, film, history):
         gr.api(function, api_name=function.__name__, concurrency_limit=None)
 
 
 def forget_unread(page: gr.Blocks) -> None:
-    """Gradio keeps an answer until its session fetches it, for ever where it never does: the longest lines go first."""
-    lines = list(page._queue.pending_messages_per_session.values())
+    """Gradio keeps an answer until its session fetches it, for ever where it never does: the oldest go.
+
+    Whoever reads has no whole answer lying about, and keeps what is on its way.
+    """
+    lines = list(page._queue.pending_messages_per_session.values())  # in the order in which they were opened
     unread = sum(line.qsize() for line in lines)
-    while unread > MAX_UNREAD:
-        longest = max(lines, key=lambda line: line.qsize())
-        unread -= longest.qsize()
-        while not longest.empty():
-            longest.get_nowait()
+    for line in lines:
+        if unread > MAX_UNREAD and line.qsize() >= ONE_ANSWER:
+            unread -= line.qsize()
+            while not line.empty():
+                line.get_nowait()
 
 
 class Shelf:

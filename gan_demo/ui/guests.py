@@ -38,8 +38,8 @@ class Guests:
         if not self._library.allow_hub:
             raise GanDemoError("nothing is opened by name here: whoever started the page can allow it with --allow-hub")
         repository = Repository(name, guest=True, limit=MAX_BYTES)
-        if self._library.expects(repository.name):
-            raise GanDemoError(f"{repository.name} is on its way here: it appears when it comes")
+        if expected := self._library.expected(repository.name):
+            raise GanDemoError(expected.public() or f"{repository.name} is on its way here: it appears when it comes")
         with self._lock:
             if repository.name in self._library.runs or repository.name in self._library.guests:
                 there: Future[str] = Future()

@@ -126,9 +126,9 @@ class Library:
         """What went wrong with which source, for whoever started the page."""
         return [source.trouble for source in (*self._sources.values(), *self._waiting) if source.trouble]
 
-    def expects(self, name: str) -> bool:
-        """Whether the host named that repository and nothing has come of it yet."""
-        return any(source.name == name for source in self._waiting)
+    def expected(self, name: str) -> Source | None:
+        """The repository of that name that the host gave, where nothing has come of it yet."""
+        return next((source for source in self._waiting if source.name == name), None)
 
     def admit(self, source: Repository, run: Run) -> None:
         """Keep a run that a visitor opened; of MAX_GUESTS the least recently watched makes way, on the disk too."""
@@ -159,11 +159,18 @@ class Library:
     def _look(self, key: str) -> None:
         """Take the run's new state where it has one."""
         with self._looking:
-            run = source.news() if (source := self._sources.get(key)) else None
-            if key in self.guests:  # behind those that nobody watches
-                self.guests = {**{k: v for k, v in self.guests.items() if k != key}, key: run or self.guests[key]}
-            elif run and key in self.runs:
+            if (source := self._sources.get(key)) is None or (run := source.news()) is None:
+                return
+            if key in self.runs:
                 self.runs = {**self.runs, key: run}
+            elif key in self.guests:
+                self.guests = {**self.guests, key: run}
+
+    def _touch(self, key: str) -> None:
+        """Somebody watches it: of the guests it is the last to make way."""
+        with self._looking:
+            if key in self.guests:
+                self.guests = {**{name: run for name, run in self.guests.items() if name != key}, key: self.guests[key]}
 
     def run(self, key: str) -> Run:
         """The run under that key, or GanDemoError naming those there are, or why there is none."""
@@ -189,7 +196,7 @@ class Library:
         run = self.run(key)
         with self._opening:
             player = self._players.pop(key, None)
-            if player is None or _state(player.run) != _state(run):
+            if player is None or player.run.revision != run.revision:
                 from gan_demo.player import Player
 
                 player = Player(run, player)
@@ -212,6 +219,7 @@ class Library:
 
     def turns(self, key: str) -> Turns:
         """Where to wait for one's turn before a picture of that run is made."""
+        self._touch(key)
         return self._turns if self.run(key).complete else self._fetching
 
     def public(self, key: str, error: GanDemoError) -> str:
@@ -221,6 +229,7 @@ class Library:
 
     def kept(self, key: str, what: Hashable) -> bytes | None:
         """A picture that was made before, or None; `what` as in `picture`."""
+        self._touch(key)
         return self._pictures.kept((key, self.run(key).revision, what))
 
     def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
@@ -260,6 +269,7 @@ class Library:
         To ask is to watch: this looks at the run's source again, and tells in how many seconds to ask once more.
         """
         self._look(key)
+        self._touch(key)
         run = self.run(key)
         with self._reading:
             kept = self._cards.get(key)
@@ -280,11 +290,6 @@ class Library:
             "watch": source.pause(finished),
             "trouble": source.public(),
         }
-
-
-def _state(run: Run) -> tuple[object, ...]:
-    """What a player depends on; a commit of the Hub stands in the label, and may bring another discriminator."""
-    return run.revision, run.label, run.config
 
 
 def _facts(run: Run) -> dict[str, Any]:

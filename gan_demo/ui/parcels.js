@@ -3,6 +3,7 @@
 
 gan.parcels = (() => {
   const PICTURE = /\.(png|jpe?g|webp|bmp|gif|tiff?)$/i;
+  const SYSTEM = /(^|\/)(\.|__MACOSX\/|@eaDir\/|\$RECYCLE\.BIN\/|lost\+found\/)/; // no person's picture lies there
   const PARCEL = { files: 200, bytes: 900_000 }; // at the most
   const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
   const QUALITIES = [0.9, 0.75, 0.5]; // of its JPEG, until it fits
@@ -20,13 +21,11 @@ gan.parcels = (() => {
     }
   }
 
-  /* As train.py reads a folder: `class/file`, and where there are classes no picture beside them; a folder around all is
-     none. What lies deeper is of its class too. */
+  /* As train.py reads a folder: `class/file` or `file`; a folder around all is none. What lies deeper is of its class too. */
   function classed(all) {
     let parts = all.map(([name, file]) => [name.split("/"), file]);
     const around = ([path]) => path.length > 1 && path[0] === parts[0][0][0];
     while (parts.length && parts.every(around)) parts = parts.map(([path, file]) => [path.slice(1), file]);
-    if (parts.some(([path]) => path.length > 1)) parts = parts.filter(([path]) => path.length > 1);
     return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
   }
 
@@ -39,7 +38,7 @@ gan.parcels = (() => {
   }
 
   const chosen = (files) => pictures([...files].map((file) => [file.webkitRelativePath || file.name, file]));
-  const pictures = (all) => classed(all.filter(([name]) => PICTURE.test(name)));
+  const pictures = (all) => classed(all.filter(([name]) => PICTURE.test(name) && !SYSTEM.test(name)));
 
   async function shrunk(file) {
     if (file.size <= LARGE.bytes) return file;

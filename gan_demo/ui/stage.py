@@ -99,7 +99,9 @@ class Stage:
             "limit": job.control.seconds,
             "yours": self._has_hands(token),
             "push": self.live.push_command() if job.ended and key and here else None,
-            "resumable": phase in ("stopped", "failed") and (job.path / "state" / "state.pt").exists(),
+            "resumable": phase in ("stopped", "failed")
+            and (job.path / "state" / "state.pt").exists()
+            and not self.live.had_its_hour(job),
         }
 
     def _phase(self, key: str | None) -> tuple[str, str]:

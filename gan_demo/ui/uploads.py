@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from gan_demo.data import SUFFIXES
+from gan_demo.data import SUFFIXES, is_wanted
 from gan_demo.errors import GanDemoError
 
 MAX_BYTES = 200 * 10**6  # of one collection
@@ -52,7 +52,7 @@ class Uploads:
         size, count = sum(path.stat().st_size for path in there), len(there)
         for name, data in files:
             target = folder / _safe(name)
-            if not target.name.lower().endswith(SUFFIXES):
+            if not target.name.lower().endswith(SUFFIXES) or not all(map(is_wanted, _parts(name))):
                 continue
             size, count = size + len(data), count + (not target.exists())
             if size > MAX_BYTES or count > MAX_PICTURES:
@@ -66,9 +66,13 @@ class Uploads:
         return count
 
 
+def _parts(name: str) -> list[str]:
+    """Class and file of a path that a browser named."""
+    return [part for part in re.split(r"[/\\]+", name) if part not in ("", ".", "..")][-2:]
+
+
 def _safe(name: str) -> Path:
-    """`class/file` of a path that a browser named, in letters that mean nothing to any file system."""
-    words = [re.sub(r"[^\w .()-]+", "_", part).strip(". ") for part in re.split(r"[/\\]+", name)]
-    parts = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words]
-    kept = [part for part in parts if part]
-    return Path(*kept[-2:]) if kept else Path("picture")
+    """`class/file` of such a path, in letters that mean nothing to any file system."""
+    words = [re.sub(r"[^\w .()-]+", "_", part).strip(". ") for part in _parts(name)]
+    kept = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words if word]
+    return Path(*kept) if kept else Path("picture")
