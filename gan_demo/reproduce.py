@@ -30,9 +30,12 @@ def show(folder: Path) -> None:
         done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
         print(f"{run.path.name}\n  {command(run)}")
         print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
-        if (count := _snapshots(run)) is None:
+        count = _snapshots(run)
+        planned = {step for step in schedule(config.length, count or 2) if step <= config.steps}
+        gone = len(planned - set(run.steps))
+        if count is None:
             print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
-        elif 0 < (gone := count - len(run.steps)) < len(run.steps):
+        elif 0 < gone < len(run.steps):
             print(f"  {gone} of those snapshots were taken out since")
         if other := changed(run):
             print(f"  the recipe has changed since: {other}")

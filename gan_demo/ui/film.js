@@ -89,14 +89,14 @@ function fit() {
 function draw() {
   if (!film) return;
   for (const [kind, reel, at] of figures()) {
-    const { picture, headline, title } = reel.caption(at);
+    const { picture, headline, title } = reel.caption(at, Boolean(film.beside));
     const canvas = part(`.${kind} canvas`);
     paint(canvas, at, reel);
     canvas.setAttribute("aria-label", picture);
     const name = gan.state.talk ? `${title}, ${headline.toLowerCase()}` : title; // in a talk no other words are there
     part(`.${kind} figcaption`).textContent = film.beside ? name : headline;
   }
-  const caption = film.caption(index);
+  const caption = film.caption(index, Boolean(film.beside));
   tell(".now", caption.now);
   tell(".aside", film.beside ? film.beside.caption(film.beside.at(index)).now : caption.aside);
   part(".frame").textContent = caption.short;
@@ -168,12 +168,13 @@ function play() {
   let speed = Number(part(".speed").value);
   let frames = film.layout.frames;
   const tick = (now) => {
-    if (Number(part(".speed").value) !== speed || film.layout.frames !== frames || now - before > ABSENT) {
+    if (Number(part(".speed").value) !== speed || film.layout.frames !== frames) {
       from = index;
       since = now;
       speed = Number(part(".speed").value);
       frames = film.layout.frames;
     }
+    if (now - before > ABSENT) since += now - before - ABSENT;
     before = now;
     const at = from + Math.floor((Math.max(0, now - since) * film.rate * speed) / 1000);
     const looping = part(".loop").getAttribute("aria-pressed") === "true";
@@ -206,17 +207,17 @@ function pin(at) {
 
 // ---------------------------------------------------------------- what is shown
 
-/* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index), panels(),
-   ticks(wanted), best, opening, rested(index)}; a film of another name begins anew. `beside`: a second reel that runs along,
-   {url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where
-   its frames have `steps`, it may come again with more of them: what is on show stays there by its step, or at the end if
-   start() says so and nothing moves. The last good picture stays until the new one is there; of two that load at once the
-   later wins. `signal`: aborted where nobody waits for it any more. */
+/* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index, whether another runs
+   along), panels(), ticks(wanted), best, opening, rested(index)}; a film of another name begins anew. `beside`: a second reel
+   that runs along, {key, url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)`
+   asks for it. Where its frames have `steps`, it may come again with more of them: what is on show stays there by its step,
+   or at the end if start() says so and nothing moves. The last good picture stays until the new one is there; of two that
+   load at once the later wins. `signal`: aborted where nobody waits for it any more. */
 async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
   try {
-    const [sheet, second] = await Promise.all([sheetOf(film, next, signal), secondOf(film?.beside, next, signal)]);
+    const [sheet, second] = await Promise.all([sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)]);
     await held;
     if (mine !== newestShow) return;
     if (film?.name !== next.name) {
@@ -227,7 +228,7 @@ async function show(next, signal) {
     const first = film?.name !== next.name;
     if (!first && next.steps) follow(next);
     const old = film;
-    film = { ...next, sheet, beside: second && { ...next.beside, sheet: second } };
+    film = { ...next, sheet, beside: second && { ...next.beside, sheet: second }, asked: next.beside?.key };
     letGo(old);
     offer();
     scrub.max = last();
@@ -246,14 +247,13 @@ async function show(next, signal) {
 const sheetOf = async (old, reel, signal) => (old?.url === reel.url ? old.sheet : gan.bitmap(reel.url, signal));
 
 /* The sheet of the reel that runs along, or null: the first goes on without one that is refused. */
-async function secondOf(old, { beside, pair }, signal) {
-  if (!beside) return null;
+async function secondOf(old, reel, signal) {
+  if (!reel) return null;
   try {
-    return await sheetOf(old, beside, signal);
+    return await sheetOf(old, reel, signal);
   } catch (error) {
     if (error.changed || error.away || signal?.aborted) throw error; // it may yet come
     gan.say(error.message);
-    pair(null);
     return null;
   }
 }
@@ -269,7 +269,7 @@ function offer() {
   const other = part(".other");
   other.hidden = !film.others?.length;
   other.replaceChildren(new Option("Beside …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
-  other.value = film.beside?.key ?? "";
+  other.value = film.asked ?? ""; // also where it was refused: to let go of it is a choice too
   for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside);
   part(".pinhead").hidden = pinned === null;
 }

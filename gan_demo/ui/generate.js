@@ -33,7 +33,7 @@ const load = gan.newest(async (signal) => {
     const asked = question(card, state);
     const [picture, facts] = await Promise.all([
       gan.bitmap(gan.url(card, "grid.png", asked), signal),
-      gan.answer(gan.url(card, "grid.json", asked), "json", { signal }),
+      gan.answer(gan.url(card, "grid.json", asked), "json", { signal, patience: gan.PAINTING }),
     ]);
     shown = { card, facts, picture, rows: state.rows && card.classes !== null };
     if (gan.state.model === card.key) drawControls(card, gan.state); // as it is by now: a hand may have gone on
@@ -223,5 +223,5 @@ part(".save-grid").addEventListener("click", () => {
 const FOLLOWED = ["model", "card", "seed", "class", "step", "from", "tiles", "rows", "truncation", "tab"];
 
 gan.watch((state, changed) => {
-  if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load();
+  if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load(gan.wanted(changed));
 });

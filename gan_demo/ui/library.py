@@ -196,7 +196,7 @@ class Library:
         run = self.run(key)
         with self._opening:
             player = self._players.pop(key, None)
-            if player is None or player.run.revision != run.revision:
+            if player is None or (player.run.revision, player.run.label) != (run.revision, run.label):
                 from gan_demo.player import Player
 
                 player = Player(run, player)

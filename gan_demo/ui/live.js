@@ -68,10 +68,12 @@ async function act(path, what = {}) {
     const told = await ask(path, what instanceof FormData ? what : JSON.stringify(what));
     if (told.token) token.set(told.token);
     gan.hush();
-    await loop();
+    status = await ask("status.json");
+    drawControls(!turning);
+    loop();
     return told;
   } catch (error) {
-    gan.fail(Object.assign(error, { message: `${error.message[0].toUpperCase()}${error.message.slice(1)}` }));
+    gan.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
     return null;
   }
 }
@@ -103,7 +105,7 @@ const follow = gan.newest(async (signal) => {
   if (picture?.url === url) return;
   const before = picture?.plane;
   const old = picture?.tiles;
-  if (card.points) picture = { url, plane: await gan.answer(url, "json", { signal }) };
+  if (card.points) picture = { url, plane: await gan.answer(url, "json", { signal, patience: gan.PAINTING }) };
   else picture = { url, tiles: await gan.bitmap(url, signal) };
   old?.close();
   const what = card.points ? "points and the discriminator's verdict all over the plane" : "images";
@@ -393,7 +395,8 @@ part(".controls").addEventListener("submit", alone(() => {
   const what = chosen in OFFERS.data ? { dataset: chosen === data ? null : chosen } : { pictures: chosen };
   return act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), ...what });
 }));
-for (const name of ["pause", "stop"]) part(`.${name}`).addEventListener("click", alone(() => act(`${name}.json`)));
+part(".pause").addEventListener("click", alone(() => act("pause.json")));
+part(".stop").addEventListener("click", () => act("stop.json")); // whatever else is on its way
 part(".go-on").addEventListener("click", alone(async () => {
   const same = part(".recipe").value === named(status);
   if (!running() && turnedSince && same && !(await act("turn.json", { rates: rates(), k: k() }))) return;
@@ -425,20 +428,24 @@ async function deliver(all) {
   }
 }
 
+async function take(found) {
+  try {
+    await send(await found);
+  } catch {
+    gan.say("These pictures cannot be read: try again, or copy them to this machine first.");
+  }
+}
+
 section.addEventListener("dragover", (event) => event.preventDefault());
-section.addEventListener("drop", async (event) => {
+section.addEventListener("drop", (event) => {
   event.preventDefault();
   if (running() || sending) return gan.say("Drop pictures when what is at work has ended.");
-  try {
-    await send(await gan.parcels.dropped(event.dataTransfer.items));
-  } catch {
-    gan.say("What you dropped cannot be read: drop it again, or copy it to this machine first.");
-  }
+  take(gan.parcels.dropped(event.dataTransfer.items));
 });
 part(".files").addEventListener("change", () => {
   const chosen = gan.parcels.chosen(part(".files").files);
   part(".files").value = ""; // so that the same may be chosen again
-  send(chosen);
+  take(chosen);
 });
 
 // ---------------------------------------------------------------- following the page

@@ -4,7 +4,8 @@
 Object.assign(gan, (() => {
   const ROOT = `${document.baseURI.replace(/[?#].*/, "").replace(/\/[^/]*$/, "")}/gradio_api/film`;
   const AWAY = "The server does not answer: the page goes on with what it has.";
-  const PATIENCE = { json: 15_000, blob: 120_000 }; // ms for a whole answer; a picture may wait for its turn, or for the Hub
+  const PAINTING = 120_000; // ms that a picture may take, which waits for its turn or for the Hub
+  const PATIENCE = { json: 15_000, blob: PAINTING }; // ms for a whole answer
   const SUPERSEDED = 3000; // ms that a request goes on for which nobody waits any more
   const AGAIN = 3000; // ms until a server that was away is asked once more
   const cards = new Map();
@@ -75,15 +76,16 @@ Object.assign(gan, (() => {
   }
 
   /* A function that has `work(signal)` done for what the page shows by then: called while it is at work, it is done once
-     more, and what is at work is given up where it takes long. Where the server is away it is tried again. */
+     more; called with true, because a person wants something else, what is at work is given up where it takes long. Where
+     the server is away it is tried again. */
   function newest(work) {
     let running = null; // the AbortController of what is at work
     let waiting = false;
     let again = 0;
-    return async function next() {
+    return async function next(urgent = false) {
       clearTimeout(again);
       if (running) {
-        if (!waiting) setTimeout((old) => old.abort(), SUPERSEDED, running);
+        if (urgent) setTimeout((old) => old.abort(), SUPERSEDED, running);
         return void (waiting = true);
       }
       running = new AbortController();
@@ -104,5 +106,8 @@ Object.assign(gan, (() => {
     };
   }
 
-  return { answer, card, freshCard, frameOf, shownStep, stepOf, url, bitmap, newest, ROOT };
+  /* Whether a change is a person's, and not the run's own growth. */
+  const wanted = (changed) => changed.some((name) => !["card", "runs"].includes(name));
+
+  return { PAINTING, wanted, answer, card, freshCard, frameOf, shownStep, stepOf, url, bitmap, newest, ROOT };
 })());

@@ -122,8 +122,7 @@ gan.film("replay").then((film) => {
     if (!key || key === card.key) return null;
     const other = await gan.card(key).catch((error) => {
       if (error.away) throw error; // it may yet come
-      gan.say(error.message);
-      gan.set({ beside: null }); // the first goes on without it
+      gan.say(error.message); // the first goes on without it
     });
     if (!other) return null;
     const same = JSON.stringify(other.classes) === JSON.stringify(card.classes);
@@ -159,7 +158,7 @@ gan.film("replay").then((film) => {
       axis: "Training snapshot",
       steps: card.snapshots.map((one) => one.step),
       start: () => gan.frameOf(card, gan.state.step),
-      caption: (index) => (beside ? narrow : (told) => told)(caption(card, seed, index)),
+      caption: (index, paired) => (paired ? narrow(caption(card, seed, index)) : caption(card, seed, index)),
       panels: () => panels(card),
       ticks: (wanted) => ticks(card, wanted),
       best: card.quality?.best === null || !card.quality ? null : gan.frameOf(card, card.quality.best),
@@ -172,7 +171,7 @@ gan.film("replay").then((film) => {
   });
 
   gan.watch(async (state, changed) => {
-    if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load();
+    if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load(gan.wanted(changed));
     else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
   });
 });

@@ -4,9 +4,9 @@
 (() => {
   /* Rest until the page is in sight again. */
   async function pause(recorder) {
-    recorder.pause();
+    if (recorder.state === "recording") recorder.pause();
     while (document.hidden) await new Promise((seen) => document.addEventListener("visibilitychange", seen, { once: true }));
-    recorder.resume();
+    if (recorder.state === "paused") recorder.resume();
   }
 
   gan.record = async (paint, { width, height, frames, rate, name }) => {
@@ -26,6 +26,7 @@
       recorder.addEventListener("stop", resolve, { once: true });
       recorder.addEventListener("error", () => reject(new Error("This browser could not record the video: try again.")));
     });
+    stopped.catch(() => {}).finally(() => stream.getTracks().forEach((track) => track.stop()));
     recorder.start();
     for (let frame = 0; frame < frames; frame++) {
       if (document.hidden) await pause(recorder); // a hidden page has its timers once a second
@@ -34,7 +35,6 @@
     }
     if (recorder.state !== "inactive") recorder.stop(); // else it has failed
     await stopped;
-    stream.getTracks().forEach((track) => track.stop());
     gan.download(new Blob(parts, { type: kind }), `${name}.${kind.startsWith("video/mp4") ? "mp4" : "webm"}`);
   };
 })();

@@ -208,7 +208,7 @@ part(".save-gif").addEventListener("click", async () => {
     const card = await gan.card(gan.state.model);
     gan.download(await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)), "blob"), `${card.key}-walk.gif`);
   } catch (error) {
-    gan.fail(error);
+    gan.say(error.message);
   }
 });
 
@@ -218,5 +218,5 @@ const FOLLOWED = ["model", "card", "seed", "class", "step", "stops", "straight",
 
 gan.watch((state, changed) => {
   if (state.tab !== "walk") return;
-  if (FOLLOWED.some((name) => changed.includes(name))) load();
+  if (FOLLOWED.some((name) => changed.includes(name))) load(gan.wanted(changed));
 });
