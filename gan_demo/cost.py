@@ -21,23 +21,23 @@ class Cost(NamedTuple):
     products: int  # multiplications of an input with a weight
 
 
-def generator_of(recipe: Recipe, classes: int, label: str, advice: str = "open another run") -> nn.Module:
+def generator_of(recipe: Recipe, classes: int, label: str) -> nn.Module:
     """The generator on the meta device, in evaluation.
 
-    Raises GanDemoError, with `label` and `advice`, where it would take too much.
+    Raises GanDemoError, naming `label`, where it would take too much.
     """
     with torch.device("meta"):
         network = build_generator(recipe, classes).eval().requires_grad_(False)
-    _check(network, torch.empty(1, recipe.latent_size, device="meta"), recipe, classes, label, advice)
+    _check(network, torch.empty(1, recipe.latent_size, device="meta"), recipe, classes, label)
     return network
 
 
-def discriminator_of(recipe: Recipe, classes: int, label: str, advice: str = "open another run") -> nn.Module:
+def discriminator_of(recipe: Recipe, classes: int, label: str) -> nn.Module:
     """As generator_of, the discriminator."""
     with torch.device("meta"):
         network = build_discriminator(recipe, classes).eval().requires_grad_(False)
     image = torch.empty(1, recipe.channels, recipe.image_size, recipe.image_size, device="meta")
-    _check(network, image, recipe, classes, label, advice)
+    _check(network, image, recipe, classes, label)
     return network
 
 
@@ -68,10 +68,11 @@ def _parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def _check(network: nn.Module, x: torch.Tensor, recipe: Recipe, classes: int, label: str, advice: str) -> None:
+def _check(network: nn.Module, x: torch.Tensor, recipe: Recipe, classes: int, label: str) -> None:
     if (parameters := _parameters(network)) > MAX_PARAMETERS:
         raise GanDemoError(
-            f"{label} asks for a network of {parameters:,} parameters, more than {MAX_PARAMETERS:,}: {advice}"
+            f"{label} asks for a network of {parameters:,} parameters, more than {MAX_PARAMETERS:,}: "
+            "choose a smaller image size, or open another run"
         )
     widest = max(*recipe.generator_widths, *recipe.discriminator_widths, recipe.channels + classes)
     if most_products(network, recipe) <= MAX_PRODUCTS and widest * recipe.image_size**2 <= MAX_LAYER:
@@ -83,5 +84,5 @@ def _check(network: nn.Module, x: torch.Tensor, recipe: Recipe, classes: int, la
     if found.layer > MAX_LAYER or found.products > MAX_PRODUCTS:
         raise GanDemoError(
             f"{label} asks for layers of {found.layer:,} numbers and {found.products:,} products an image, more than "
-            f"{MAX_LAYER:,} and {MAX_PRODUCTS:,}: {advice}"
+            f"{MAX_LAYER:,} and {MAX_PRODUCTS:,}: choose a smaller image size, or open another run"
         )

@@ -156,7 +156,7 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
     for network_of in (generator_of, discriminator_of):  # what no page would play need not be trained
         size = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
         classes = len(images.classes) if recipe.conditional else 0
-        network_of(recipe, classes, f"{recipe.name} at {size}", "choose a smaller image size or another recipe")
+        network_of(recipe, classes, f"{recipe.name} at {size}")
     return images, recipe
 
 

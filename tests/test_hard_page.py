@@ -234,7 +234,11 @@ def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_doe
     assert later > len(painted) / 3, f"only {later} of {len(painted)} pictures came after the other visitor's"
 
 
-NOBODY = SimpleNamespace(client=None, headers={})
+def answer_of(endpoint):
+    """What an endpoint answers nobody in particular; in a thread, for Playwright's event loop runs in this one."""
+    nobody = SimpleNamespace(client=None, headers={})
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(endpoint(nobody, "a-plain"))).result()
 
 
 def test_who_never_fetches_an_answer_does_not_fill_the_memory(runs, monkeypatch):
@@ -243,7 +247,7 @@ def test_who_never_fetches_an_answer_does_not_fill_the_memory(runs, monkeypatch)
     functions = {function.api_name: function.fn for function in page.fns.values()}
     lines = page._queue.pending_messages_per_session
     monkeypatch.setattr(endpoints, "MAX_UNREAD", 20)
-    for ask in (functions["models"], lambda: asyncio.run(functions["history"](NOBODY, "a-plain"))):
+    for ask in (functions["models"], lambda: answer_of(functions["history"])):
         for name, count in (("visitor", 2), ("greedy", 15), ("too", 6), ("third", 6)):
             lines[name] = asyncio.Queue()
             for _ in range(count):
@@ -256,9 +260,9 @@ def test_who_never_fetches_an_answer_does_not_fill_the_memory(runs, monkeypatch)
 def test_a_very_long_history_is_thinned(runs, monkeypatch):
     page = build(Library([str(runs / "a-plain")]))
     history = next(function.fn for function in page.fns.values() if function.api_name == "history")
-    rows = asyncio.run(history(NOBODY, "a-plain"))
+    rows = answer_of(history)
     monkeypatch.setattr(endpoints, "MAX_NUMBERS", sum(map(len, rows)) // 3)
-    assert asyncio.run(history(NOBODY, "a-plain")) == rows[::4]
+    assert answer_of(history) == rows[::4]
 
 
 def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):

@@ -21,11 +21,15 @@ gan.parcels = (() => {
     }
   }
 
-  /* As train.py reads a folder: `class/file` or `file`; a folder around all is none. What lies deeper is of its class too. */
+  /* As train.py reads a folder: `class/file` or `file`; a folder around all is none. What lies deeper is of its class too. A
+     few pictures beside classes are left out, and a few in a folder beside the others make no class. */
   function classed(all) {
     let parts = all.map(([name, file]) => [name.split("/"), file]);
     const around = ([path]) => path.length > 1 && path[0] === parts[0][0][0];
     while (parts.length && parts.every(around)) parts = parts.map(([path, file]) => [path.slice(1), file]);
+    const inside = parts.filter(([path]) => path.length > 1);
+    if (2 * inside.length >= parts.length) parts = inside;
+    else parts = parts.map(([path, file]) => [[path.join("-")], file]);
     return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
   }
 
