@@ -1,6 +1,7 @@
 """Train a GAN into a run folder: `python train.py dcgan-mnist`. `--help` shows the options, `--list` the recipes."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,9 @@ def main(arguments: list[str] | None = None) -> int:
             from gan_demo import job
 
             job.train(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read along (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except GanDemoError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2

@@ -29,6 +29,14 @@ def test_the_list_shows_every_recipe_with_its_facts():
     assert "1,486,352" in done.stdout and "200 epochs" in done.stdout and "CIFAR-10" in done.stdout
 
 
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), "--list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as listing:
+        listing.stdout.close()  # as `| head` does, before the first line comes
+        assert listing.stderr.read() == b"" and listing.wait() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
