@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from gan_demo.arguments import Parser, between
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live, is_loopback
 from gan_demo.ui.library import Library
@@ -16,41 +17,47 @@ FIRST = "dcgan-anime"  # of those: faces are what a stranger likes to see first
 HUB_SECONDS = 3  # after its start the page is there without what the Hub has not sent by then
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Open the runs and serve the page until Ctrl+C; the exit status is 2 where that cannot be done."""
-    give_up = time.monotonic() + HUB_SECONDS
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options; on a Space, or with --share, strangers reach the page, and no training is allowed unless told."""
     on_a_space = "SPACE_ID" in os.environ
-    parser = argparse.ArgumentParser(description="Replay trained GANs in the browser, snapshot by snapshot.")
-    parser.add_argument(
+    parser = Parser("app.py", description="Replay trained GANs in the browser, snapshot by snapshot.")
+    add = parser.add_argument
+    add(
         "--runs",
         nargs="+",
         metavar="SOURCE",
         help="run folders, folders of them, or Hub ids USER/NAME[@REVISION] "
         "(default: the environment variable GAN_DEMO_RUNS, comma-separated, else checkpoints/)",
     )
-    parser.add_argument(
-        "--host", default="0.0.0.0" if on_a_space else "127.0.0.1", help="address to serve at (default: %(default)s)"
+    add("--host", default="0.0.0.0" if on_a_space else "127.0.0.1", help="address to serve at (default: %(default)s)")
+    add(
+        "--port",
+        type=between(1, 65535),
+        metavar="N",
+        help="port to serve at (default: the first free one from 7860 on)",
     )
-    parser.add_argument("--port", type=int, help="port to serve at (default: the first free one from 7860 on)")
-    parser.add_argument("--share", action="store_true", help="also make a public link through Gradio's servers")
-    parser.add_argument(
-        "--allow-hub", action="store_true", help="let visitors open public repositories of the Hub by name"
-    )
-    parser.add_argument(
+    add("--share", action="store_true", help="also make a public link through Gradio's servers")
+    add("--allow-hub", action="store_true", help="let visitors open public repositories of the Hub by name")
+    add(
         "--allow-training",
         action=argparse.BooleanOptionalAction,
         help="let visitors train, one at a time (default: only where this machine alone can reach the page)",
     )
-    parser.add_argument(
-        "--data", default="data", metavar="PATH", help="data folder of a training on the page (default: %(default)s)"
-    )
-    parser.add_argument("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
+    add("--data", default="data", metavar="PATH", help="data folder of a training on the page (default: %(default)s)")
+    add("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
     alone = is_loopback(options.host) and not (on_a_space or options.share)
-    private = alone and options.allow_training is None  # who allows it expressly may have a proxy before this page
+    options.private = alone and options.allow_training is None  # who allows it expressly may have a proxy before it
     if options.allow_training is None:
         options.allow_training = alone
-    live = Live(options.out, options.data, private=private) if options.allow_training else None
+    return options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Open the runs and serve the page until Ctrl+C; the exit status is 2 where that cannot be done."""
+    give_up = time.monotonic() + HUB_SECONDS
+    options = parse(arguments)
+    live = Live(options.out, options.data, private=options.private) if options.allow_training else None
     if live:
         end_with(live)
     try:

@@ -3,50 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 from gan_demo import recipes
+from gan_demo.arguments import Parser, between, fraction, positive
 from gan_demo.config import IMAGE_SIZES
 from gan_demo.errors import GanDemoError
 from gan_demo.run import MAX_SNAPSHOTS
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or not 1 <= int(text) < 2**40:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a whole number from 1")
-    return int(text)
-
-
-def between(least: int, most: int) -> Callable[[str], int]:
-    """A whole number within these bounds."""
-
-    def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(
-                f"{text[:40]!r} will not do: give a whole number from {least:,} to {most:,}"
-            )
-        return int(text)
-
-    return number
-
-
-def fraction(text: str) -> float:
-    """A number from 0 to below 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a number from 0 to below 1, such as 0.999")
-    return value
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

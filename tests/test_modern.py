@@ -13,7 +13,7 @@ from conftest import ROOT, fit, small
 from torch import nn
 
 from gan_demo import augment, recipes
-from gan_demo.cost import cost
+from gan_demo.cost import cost, discriminator_of, generator_of
 from gan_demo.losses import LOSSES, steepness
 from gan_demo.networks import Verdict, build_generator
 from gan_demo.networks.residual import Grouped
@@ -111,6 +111,16 @@ def test_the_generator_is_small_enough_for_a_page(recipe):
     assert sum(weights.numel() for weights in generator.parameters()) <= 2_000_000
     z = torch.empty(1, recipe.latent_size, device="meta")
     assert 2 * cost(generator, z, classes).products <= 0.2e9
+
+
+@pytest.mark.parametrize("recipe", recipes.RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_what_an_image_costs_is_known_of_every_recipe(recipe):
+    classes = 10 if recipe.conditional else 0
+    generator = generator_of(recipe, classes, recipe.name)
+    assert cost(generator, torch.empty(1, recipe.latent_size, device="meta"), classes).products > 1000
+    discriminator = discriminator_of(recipe, classes, recipe.name)
+    image = torch.empty(1, recipe.channels, recipe.image_size, recipe.image_size, device="meta")
+    assert cost(discriminator, image, classes).products > 100
 
 
 def test_rates_and_penalty_fall_with_the_images_seen():

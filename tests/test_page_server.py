@@ -197,6 +197,14 @@ def test_a_source_that_will_not_do_ends_in_one_line(made, sentence, runs, tmp_pa
         assert sentence in ended.stderr
 
 
+@pytest.mark.parametrize("arguments", [["--port", "x"], ["--port", "99999"], ["--surprise"], ["--runs"]])
+def test_wrong_options_of_the_app_end_in_one_line(arguments):
+    ended = started(*arguments)
+    assert ended.returncode == 2 and not ended.stdout
+    assert ended.stderr.startswith("app.py: ") and len(ended.stderr.strip().splitlines()) == 1
+    assert arguments[0] in ended.stderr
+
+
 def test_a_port_in_use_ends_in_one_line(runs):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,12 +1,12 @@
 """`python -m gan_demo.benchmark [SECTION ...] [--runs SOURCE] [--json FILE]`."""
 
-import argparse
 import json
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from gan_demo.arguments import Parser, between, minutes
 from gan_demo.benchmark.machine import facts, load
 from gan_demo.benchmark.report import Options, print_table
 from gan_demo.errors import GanDemoError
@@ -28,18 +28,28 @@ SECTIONS = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m gan_demo.benchmark",
+    parser = Parser(
+        "python -m gan_demo.benchmark",
         description="Measure what a person waits for.",
         epilog="sections: " + "; ".join(f"{name}: {what}" for name, what in SECTIONS.items()),
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure (default: everything)")
     parser.add_argument("--runs", default=str(ROOT / "checkpoints"), help="the runs to measure with")
-    parser.add_argument("--visitors", type=int, default=Options("").visitors, help="of load (default: %(default)s)")
     parser.add_argument(
-        "--minutes", type=float, default=Options("").minutes, help="of load and soak (default: %(default)s)"
+        "--visitors",
+        type=between(1, 1000),
+        default=Options("").visitors,
+        metavar="N",
+        help="of load (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument(
+        "--minutes",
+        type=minutes,
+        default=Options("").minutes,
+        metavar="N",
+        help="of load and soak (default: %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     chosen = parser.parse_args()
     names = chosen.sections or list(SECTIONS)
     if unknown := [name for name in names if name not in SECTIONS]:

@@ -84,6 +84,11 @@ class Dropout(nn.Module):
         return f"p={self.p}"
 
 
+def in_fp32(x: torch.Tensor) -> torch.autocast:
+    """A context in which what stands beside `x` is computed as it is, whatever the step around it computes in."""
+    return torch.autocast("cpu" if x.is_meta else x.device.type, enabled=False)  # the meta device knows no autocast
+
+
 def with_classes(z: torch.Tensor, classes: torch.Tensor | None) -> torch.Tensor:
     """The class weights beside the latent: (N, latent_size + classes)."""
     return z if classes is None else torch.cat([z, classes.to(z.dtype)], 1)

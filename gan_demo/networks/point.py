@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_demo import points
-from gan_demo.networks import Verdict, with_classes
+from gan_demo.networks import Verdict, in_fp32, with_classes
 from gan_demo.networks.mlp import hidden
 from gan_demo.recipe import Recipe
 
@@ -20,7 +20,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*hidden(sizes, recipe.generator_dropout), nn.Linear(sizes[-1], 2), nn.Tanh())
 
     def forward(self, z: torch.Tensor, classes: torch.Tensor | None = None) -> torch.Tensor:
-        with torch.autocast(z.device.type, enabled=False):  # a point in bf16 would jump from pixel to pixel
+        with in_fp32(z):  # a point in bf16 would jump from pixel to pixel
             x, y = self.layers(with_classes(z, classes)).split(1, 1)
         at = _axis(self.size, z)
         width = points.WIDTH * 2 / self.size / points.REACH
@@ -35,7 +35,7 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*hidden(sizes, recipe.discriminator_dropout), nn.Linear(sizes[-1], 1))
 
     def forward(self, x: torch.Tensor, classes: torch.Tensor | None = None) -> Verdict:
-        with torch.autocast(x.device.type, enabled=False):
+        with in_fp32(x):
             mass = x.float().mean(1).add(1)
             total = mass.sum((1, 2)).clamp_min(1e-3)
             at = _axis(x.shape[2], x)

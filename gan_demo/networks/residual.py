@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import Verdict, doublings
+from gan_demo.networks import Verdict, doublings, in_fp32
 from gan_demo.recipe import Recipe
 
 BLOCKS = 2  # residual blocks at each size
@@ -168,7 +168,7 @@ class Discriminator(nn.Module):
 
     def forward(self, x: torch.Tensor, classes: torch.Tensor | None = None) -> Verdict:
         x = self.layers(x)
-        with torch.autocast("cuda" if x.is_cuda else "cpu", enabled=False):  # two verdicts are compared: bf16 is coarse
+        with in_fp32(x):  # two verdicts are compared: bf16 is coarse
             features = self.head((x.float() * self.basis).sum((2, 3)))
             if self.embedding is None:
                 return Verdict(features.squeeze(1))

@@ -1,0 +1,54 @@
+"""What the command lines share: every wrong input is one line that says what would work, and exit status 2."""
+
+import argparse
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser without the usage in front of its complaint."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1; raises ArgumentTypeError, as the others here."""
+    if not text.isdecimal() or not 1 <= int(text) < 2**40:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a whole number from 1")
+    return int(text)
+
+
+def between(least: int, most: int) -> Callable[[str], int]:
+    """A whole number within these bounds."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} will not do: give a whole number from {least:,} to {most:,}"
+            )
+        return int(text)
+
+    return number
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to below 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a number from 0 to below 1, such as 0.999")
+    return value
+
+
+def minutes(text: str) -> float:
+    """Minutes, more than none and at most a day."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give minutes from above 0 to 1,440, such as 2.5")
+    return value
