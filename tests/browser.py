@@ -273,6 +273,7 @@ class Visitor:
 
     page: Page
     url: str
+    hosts: tuple[str, ...] = ()  # other addresses that a test has the page be at
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -362,12 +363,12 @@ def visit(chromium, launch) -> Iterator:
     been fetched from another host."""
     contexts, visitors = [], []
 
-    def new(app: App, width: int = 1280, height: int = 720, **options) -> Visitor:
+    def new(app: App, width: int = 1280, height: int = 720, hosts: tuple[str, ...] = (), **options) -> Visitor:
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
-        visitor = Visitor(page, app.url)
+        visitor = Visitor(page, app.url, hosts)
         page.on("request", lambda sent: None if LOOK in sent.url else visitor.requests.append(sent.url))
         page.on("console", lambda said: visitor.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
@@ -379,5 +380,7 @@ def visit(chromium, launch) -> Iterator:
         context.close()
     for visitor in visitors:
         assert not visitor.complaints
-        outside = [url for url in visitor.requests if not url.startswith((visitor.url, "data:", "blob:"))]
+        outside = [
+            url for url in visitor.requests if not url.startswith((visitor.url, *visitor.hosts, "data:", "blob:"))
+        ]
         assert not outside

@@ -21,6 +21,7 @@ from gan_demo.ui.theme import theme
 HERE = Path(__file__).parent
 SCRIPTS = (
     "state.js",
+    "frame.js",
     "words.js",
     "pictures.js",
     "library.js",

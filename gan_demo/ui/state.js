@@ -128,7 +128,7 @@ window.gan = (() => {
     } catch {
       return write("replaceState", query, 1000);
     }
-    if (window.parent !== window) window.parent.postMessage({ queryString: query, hash: "" }, "https://huggingface.co");
+    gan.tellFrame(query);
   }
 
   function forget() {
@@ -177,6 +177,7 @@ window.gan = (() => {
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
     follow(changed, true);
+    gan.tellFrame(location.search);
     while (complaints.length) gan.say(complaints.shift());
   }
 
