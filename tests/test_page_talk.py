@@ -71,14 +71,36 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
     visitor.sees(players["a-plain"].film(range(4, 20))[0])
     page.keyboard.press("Escape")
     expect(page.locator("#masthead")).to_be_visible()
-    visit(served).open(model="a-plain", talk=1)
+    linked = visit(served).open(model="a-plain", talk=1)
+    expect(linked.page.locator("#masthead")).to_be_hidden()
+    linked.page.keyboard.press("PageUp")  # a presenter's clicker
+    expect(linked.page).to_have_url(re.compile(f"step={STEPS[-2]}"))
+
+
+def test_keys_are_the_pages_again_once_a_control_was_used_by_pointer(app, visit):
+    visitor = visit(app).open(model="a-plain", seed=4)
+    page = visitor.page
+    page.get_by_role("button", name="Pin").click()
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.get_by_role("button", name="Pin")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press(" ")
+    page.locator("#seed input").fill("7")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Home")
+    expect(page).to_have_url(re.compile("seed=7&step=0"))
+    page.keyboard.press("End")
+    page.get_by_role("tab", name="Walk").click()
+    page.wait_for_selector("#walk-film [data-shown]")
+    page.keyboard.press("End")
+    expect(page.locator("#walk-film .frame")).to_have_text("100 %")
 
 
 def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
     visitor = visit(served).open()
     page = visitor.page
     page.keyboard.press("?")
-    dialog = page.get_by_role("dialog", name="Keys")
+    dialog = page.get_by_role("dialog", name="What you see")
     expect(dialog).to_contain_text("play and pause")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

@@ -4,6 +4,24 @@
 gan.curves = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const LABEL_HEIGHT = 15;
+  // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
+  const LINES = {
+    d_real: ["D on real", "#e69f00"],
+    d_fake: ["D on generated", "#d55e00"],
+    d_pair: ["D on pairs", "#e69f00"],
+    r1: ["R1", "#cc79a7"],
+    r2: ["R2", "#009e73"],
+    g: ["G", "#56b4e9"],
+    d_class: ["D, class", "#cc79a7"],
+    g_class: ["G, class", "#009e73"],
+    real_score: ["real images", "#e69f00"],
+    fake_score: ["generated", "#56b4e9"],
+    frechet: ["Fréchet distance", "#009e73"],
+    swd: ["sliced Wasserstein", "#009e73"],
+    accuracy: ["class accuracy", "#cc79a7"],
+  };
+  const LOSSES = ["d_real", "d_fake", "d_pair", "g", "d_class", "g_class", "r1", "r2"];
+  const SCORES = ["real_score", "fake_score"];
 
   function element(name, attributes, text) {
     const made = document.createElementNS(SVG, name);
@@ -57,10 +75,20 @@ gan.curves = (() => {
     return Math.min(sorted.at(-1) ?? 1, typical * 4) || 1;
   }
 
+  /* The lines of these columns that have points: `points(name)` is [[x 0..1, y]]. */
+  function lines(names, points) {
+    const all = names.map((name) => ({ label: LINES[name][0], colour: LINES[name][1], points: points(name) }));
+    return all.filter((one) => one.points.length);
+  }
+
+  /* What every training logs: the loss terms, and how real the discriminator finds both kinds of images. */
+  const losses = (points) => ({ title: "Loss", lines: lines(LOSSES, points), format: (y) => gan.number(y, 2) });
+  const scores = (points) => ({ title: "Discriminator says “real”", lines: lines(SCORES, points), low: 0, high: 1, format: gan.percent });
+
   /* Draw `panels` into `box`: [{title, lines: [{label, colour, points: [[x 0..1, y]]}], low, high, log, format}]. */
   function draw(box, panels, { width, height, gutter }) {
     box.replaceChildren(...panels.map((one) => panel(one, width, height, gutter)));
   }
 
-  return { draw };
+  return { draw, lines, losses, scores };
 })();

@@ -2,7 +2,6 @@
    Runs once for each place that shows a film; `props.kind` says which, and the tab of that kind feeds it. */
 "use strict";
 
-const GAP = 0.012; // between two tiles, as a part of the picture's width
 const ABSENT = 250; // ms without an animation frame: the page was hidden, and its film stood still
 
 const part = (selector) => element.querySelector(selector);
@@ -25,27 +24,7 @@ const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
 
 // ---------------------------------------------------------------- painting
 
-function paint(canvas, at, reel = film) {
-  const { frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height } = reel.layout;
-  const context = canvas.getContext("2d");
-  const rows = Math.ceil(tiles / tile_columns);
-  const gap = tiles > 1 ? Math.max(1, Math.round(canvas.width * GAP)) : 0;
-  const left = (at % frame_columns) * frame_width;
-  const top = Math.floor(at / frame_columns) * frame_height;
-  const edge = (tile, count, length) => Math.round((tile * (length + gap)) / count);
-  context.imageSmoothingEnabled = false;
-  context.clearRect(0, 0, canvas.width, canvas.height); // another film's tiles may have stood where the gaps are
-  for (let tile = 0; tile < tiles; tile++) {
-    const column = tile % tile_columns;
-    const row = Math.floor(tile / tile_columns);
-    const x = edge(column, tile_columns, canvas.width);
-    const y = edge(row, rows, canvas.height);
-    const width = edge(column + 1, tile_columns, canvas.width) - gap - x;
-    const height = edge(row + 1, rows, canvas.height) - gap - y;
-    const from = [left + column * tile_width, top + row * tile_height, tile_width, tile_height];
-    context.drawImage(reel.sheet, ...from, x, y, width, height);
-  }
-}
+const paint = (canvas, at, reel) => gan.paintTiles(canvas, reel.sheet, reel.layout, at);
 
 /* The reels side by side on one canvas. */
 function paintAll(canvas, at, { beside, ...first }) {
@@ -220,12 +199,9 @@ async function show(next, signal) {
     const [sheet, second] = await Promise.all([sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)]);
     await held;
     if (mine !== newestShow) return;
-    if (film?.name !== next.name) {
-      stop();
-      pinned = null;
-    }
-    if (second) pinned = null;
     const first = film?.name !== next.name;
+    if (first) stop();
+    if (first || second) pinned = null;
     if (!first && next.steps) follow(next);
     const old = film;
     film = { ...next, sheet, beside: second && { ...next.beside, sheet: second }, asked: next.beside?.key };
@@ -268,7 +244,7 @@ function letGo(old) {
 function offer() {
   const other = part(".other");
   other.hidden = !film.others?.length;
-  other.replaceChildren(new Option("Beside …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
+  other.replaceChildren(new Option(film.asked ? "Nothing beside" : "Beside …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
   other.value = film.asked ?? ""; // also where it was refused: to let go of it is a choice too
   for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside);
   part(".pinhead").hidden = pinned === null;
@@ -327,8 +303,9 @@ seek.addEventListener("pointerdown", (event) => {
   if (event.button) return;
   seek.setPointerCapture(event.pointerId);
   stop();
-  seekTo(event);
+  if (event.pointerType !== "touch") seekTo(event); // a finger may be about to scroll the page
 });
+seek.addEventListener("pointerup", seekTo);
 seek.addEventListener("pointermove", (event) => seek.hasPointerCapture(event.pointerId) && seekTo(event));
 seek.addEventListener("lostpointercapture", rest);
 
@@ -350,19 +327,21 @@ press(".full", () => gan.fill(gan.state.talk || !film ? document.documentElement
 press(".video", async () => {
   if (!film) return;
   stop();
-  part(".video").disabled = true;
+  const button = part(".video");
+  const speed = Number(part(".speed").value);
+  Object.assign(button, { disabled: true, textContent: "Recording …" });
   try {
     const reel = (recorded = film); // whatever comes on the stage meanwhile
     const { frame_width: width, frame_height: height, frames } = reel.layout;
     const paintOne = (canvas, at) => paintAll(canvas, at, reel);
-    await gan.record(paintOne, { ...reel, width: reel.beside ? 2 * width : width, height, frames });
+    await gan.record(paintOne, { ...reel, rate: speed * reel.rate, width: reel.beside ? 2 * width : width, height, frames });
   } catch (error) {
     gan.say(error.message);
   }
   const done = recorded;
   recorded = null;
   letGo(done);
-  part(".video").disabled = false;
+  Object.assign(button, { disabled: false, textContent: "Save video" });
 });
 
 gan.watch((_, changed, restored) => changed.includes("tab") && stop(!restored)); // no film plays where nobody looks
@@ -380,11 +359,6 @@ gan.arrive(props.kind, {
   show,
   go,
   step,
-  rest,
-  last,
-  get index() {
-    return index;
-  },
   toggle: () => part(".play").click(),
   fullScreen: () => part(".full").click(),
   visible: () => Boolean(section.clientWidth),

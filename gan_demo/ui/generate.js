@@ -117,7 +117,7 @@ function drawTile(tile, index) {
   const { facts, card } = shown;
   cut(tile.querySelector("canvas"), index);
   const name = facts.classes && card.classes[facts.classes[index]];
-  const verdict = facts.verdict && `${Math.round(100 * facts.verdict[index])} %`;
+  const verdict = facts.verdict && gan.percent(facts.verdict[index]);
   tile.dataset.index = index;
   tile.querySelector(".seed").textContent = facts.seeds[index];
   tile.querySelector(".verdict").textContent = verdict ?? "";
@@ -183,7 +183,6 @@ part(".grid").addEventListener("click", (event) => {
   const from = shown.facts.seeds[0];
   const seed = shown.facts.seeds[index];
   const chosen = gan.state.rows && shown.facts.classes ? { class: shown.facts.classes[index] } : {};
-  gan.hush();
   gan.set({ seed, from: from === seed ? null : from, ...chosen });
 });
 

@@ -12,7 +12,6 @@ const CLASSLESS = "dcgan-mnist/slim"; // for pictures without classes, of any si
 const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
-const GAP = 0.012; // between two tiles, as a part of the picture's width
 const PRESETS = {
   published: { k: null, d: 0, hint: "" },
   small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
@@ -73,7 +72,8 @@ async function act(path, what = {}) {
     loop();
     return told;
   } catch (error) {
-    gan.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
+    if (error.away) gan.fail(error);
+    else gan.say(`${error.message[0].toUpperCase()}${error.message.slice(1)}`);
     return null;
   }
 }
@@ -133,16 +133,11 @@ function paint() {
   if (!picture || !side) return;
   const context = Object.assign(canvas, { width: side, height: side }).getContext("2d");
   if (picture.plane) return gan.paintPlane(context, side, picture.plane, picture.plane.generated);
-  const gap = Math.max(1, Math.round(side * GAP));
-  const edge = (tile) => Math.round((tile * (side + gap)) / SIDE);
-  const from = picture.tiles.width / SIDE;
-  context.imageSmoothingEnabled = false;
-  for (let tile = 0; tile < SIDE * SIDE; tile++) {
-    const [column, row] = [tile % SIDE, Math.floor(tile / SIDE)];
-    const [x, y] = [edge(column), edge(row)];
-    const size = [edge(column + 1) - gap - x, edge(row + 1) - gap - y];
-    context.drawImage(picture.tiles, column * from, row * from, from, from, x, y, ...size);
-  }
+  const { width, height } = picture.tiles;
+  const frame = { frame_columns: 1, frame_width: width, frame_height: height };
+  gan.paintTiles(canvas, picture.tiles, {
+    ...frame, tiles: SIDE * SIDE, tile_columns: SIDE, tile_width: width / SIDE, tile_height: height / SIDE,
+  });
 }
 
 /* The generated points go from where they were to where they are now. */
@@ -172,7 +167,6 @@ const latest = (name, count = 1) => {
   const values = (card.history[name] ?? []).slice(-count).sort((a, b) => a - b);
   return values[Math.floor(values.length / 2)];
 };
-const percent = (value) => `${Math.round(100 * value)} %`;
 
 function drawStage() {
   const sentence = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
@@ -198,15 +192,15 @@ function drawStage() {
     `${gan.duration(status.seconds)} ${ended ? "in all" : "so far"}`,
     ...(speed ? [`${gan.number(speed)} images/s`] : []),
   ]);
-  tell(".aside", "", steps.length ? verdict(steps) : []);
+  tell(".aside", "", steps.length ? verdict() : []);
   chart(steps);
 }
 
 function verdict() {
   const losses = ["d_real", "d_fake", "d_pair"].map((name) => latest(name)).filter((value) => value !== undefined);
   return [
-    `D on real images: ${percent(latest("real_score"))}`,
-    `on generated ones: ${percent(latest("fake_score"))}`,
+    `D on real images: ${gan.percent(latest("real_score"))}`,
+    `on generated ones: ${gan.percent(latest("fake_score"))}`,
     `loss of D ${gan.number(losses.reduce((a, b) => a + b, 0), 2)}`,
     `loss of G ${gan.number(latest("g"), 2)}`,
     ...(card.points ? ["orange: D says real", "blue: D says generated"] : []),
@@ -220,17 +214,8 @@ function chart(steps) {
   const film = part(".film");
   const size = (name) => parseFloat(getComputedStyle(film).getPropertyValue(name));
   const at = (step) => step / steps.at(-1);
-  const line = (name) => ({
-    label: gan.lines[name][0],
-    colour: gan.lines[name][1],
-    points: card.history[name].map((y, i) => [at(steps[i]), y]),
-  });
-  const drawn = (names) => names.filter((name) => card.history[name]?.length).map(line);
-  const panels = [
-    { title: "Loss", lines: drawn(["d_real", "d_fake", "d_pair", "g", "d_class", "g_class"]), format: (y) => gan.number(y, 2) },
-    { title: "Discriminator says “real”", lines: drawn(["real_score", "fake_score"]), low: 0, high: 1, format: percent },
-  ];
-  gan.curves.draw(part(".curves"), panels, { width: part(".seek").clientWidth, height: size("--panel"), gutter: size("--gutter") });
+  const points = (name) => (card.history[name] ?? []).map((y, i) => [at(steps[i]), y]);
+  gan.curves.draw(part(".curves"), [gan.curves.losses(points), gan.curves.scores(points)], { width: part(".seek").clientWidth, height: size("--panel"), gutter: size("--gutter") });
   const label = (step, text) => {
     const made = Object.assign(document.createElement("span"), { textContent: text });
     made.style.left = `${100 * at(step)}%`;
@@ -302,6 +287,7 @@ function offerData() {
 /* `settled`: the status says how the knobs stand. */
 function drawControls(settled = true) {
   const free = !running();
+  const focused = document.activeElement;
   if (free && watched) offerData();
   watched = !free;
   if (!free) turnedSince = false;
@@ -325,6 +311,7 @@ function drawControls(settled = true) {
   part(".go-on").hidden = !goesOn;
   part(".pause").hidden = !(hands && status.phase === "training");
   part(".stop").hidden = !(hands && ["starting", "training", "paused"].includes(status.phase));
+  if (focused?.hidden && focused.closest(".live .acts")) part(".acts button:not([hidden])")?.focus(); // its place was taken
   sayHint();
 }
 

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,10 +14,10 @@ from gan_demo.ui import live as live_tab
 from gan_demo.ui.endpoints import declare_zero_gpu, endpoints
 from gan_demo.ui.guard import Guard, dress_node
 from gan_demo.ui.library import Library
+from gan_demo.ui.piece import HERE, piece
 from gan_demo.ui.routes import routes
 from gan_demo.ui.theme import theme
 
-HERE = Path(__file__).parent
 SCRIPTS = (
     "state.js",
     "frame.js",
@@ -28,7 +27,7 @@ SCRIPTS = (
     "curves.js",
     "video.js",
     "replay.js",
-    "plane.js",
+    "painting.js",
     "parcels.js",
     "talk.js",
 )
@@ -46,7 +45,7 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
             gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
             model = gr.Dropdown([(titles[key], key) for key in titles], label="Run", elem_id="model", min_width=220)
             if library.allow_hub:
-                _static("open.html", elem_id="open")
+                piece("open", elem_id="open")
             seed = gr.Number(0, label="Seed", precision=0, elem_id="seed", min_width=130)
             random = gr.Button("Random", elem_id="random", min_width=96)
             chosen = gr.Dropdown(
@@ -57,13 +56,8 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
                 visible=classes is not None,
                 min_width=150,
             )
-            _static("tools.html", elem_id="tools")
-        notice = gr.HTML(
-            html_template=(HERE / "notice.html").read_text(encoding="utf-8"),
-            js_on_load="gan.attach((event) => trigger(event)); // it asks for: 'restore'",
-            apply_default_css=False,
-            elem_id="notice",
-        )
+            piece("tools", elem_id="tools")
+        notice = piece("notice", "notice", "gan.attach((event) => trigger(event)); // it asks for: 'restore'")
         with gr.Tabs(elem_id="tabs") as tabs:
             for name, tab in TABS.items():
                 if name == "live" and live is None:
@@ -72,7 +66,7 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
                     tab.build()
                 front.select(fn=None, js=f"() => gan.input('tab', '{name}')")
         if not library.runs:
-            _static("waiting.html", elem_id="waiting")
+            piece("waiting", elem_id="waiting")
 
         model.change(fn=None, inputs=model, js="(value) => gan.input('model', value)")
         seed.change(fn=None, inputs=seed, js="(value) => gan.input('seed', value)")
@@ -81,16 +75,6 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
         notice.restore(fn=None, outputs=[model, seed, chosen, tabs], js="() => gan.inputs()")
         endpoints(library, page)
     return page
-
-
-def _static(name: str, elem_id: str) -> gr.HTML:
-    """A piece of the page that holds no value and runs no script of its own."""
-    return gr.HTML(
-        html_template=(HERE / name).read_text(encoding="utf-8"),
-        js_on_load=None,
-        apply_default_css=False,
-        elem_id=elem_id,
-    )
 
 
 def head(library: Library, on_stage: stage.Stage | None = None) -> str:

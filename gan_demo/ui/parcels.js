@@ -80,5 +80,14 @@ gan.parcels = (() => {
     }
   }
 
+  // Let go anywhere else a file falls: the browser would open it in the page's place.
+  for (const kind of ["dragover", "drop"]) {
+    document.addEventListener(kind, (event) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      event.dataTransfer.dropEffect = "none";
+    });
+  }
+
   return { dropped, chosen, pack };
 })();

@@ -2,24 +2,6 @@
 "use strict";
 
 gan.film("replay").then((film) => {
-  // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
-  const LINES = {
-    d_real: ["D on real", "#e69f00"],
-    d_fake: ["D on generated", "#d55e00"],
-    d_pair: ["D on pairs", "#e69f00"],
-    r1: ["R1", "#cc79a7"],
-    r2: ["R2", "#009e73"],
-    g: ["G", "#56b4e9"],
-    d_class: ["D, class", "#cc79a7"],
-    g_class: ["G, class", "#009e73"],
-    real_score: ["real images", "#e69f00"],
-    fake_score: ["generated", "#56b4e9"],
-    frechet: ["Fréchet distance", "#009e73"],
-    swd: ["sliced Wasserstein", "#009e73"],
-    accuracy: ["class accuracy", "#cc79a7"],
-  };
-  gan.lines = LINES; // Live draws them too
-  const percent = (value) => `${Math.round(100 * value)}\u00a0%`;
   const precise = (value) => gan.number(value, value < 10 ? 2 : 0);
 
   /* Where a step stands on the film's axis, 0 to 1: snapshots are evenly spaced there, steps between two in proportion. */
@@ -40,20 +22,13 @@ gan.film("replay").then((film) => {
     const end = card.snapshots.at(-1).step; // of the axis; a training at work has logged on
     const logged = (name) => (history[name] ?? []).map((y, i) => [history.step[i], y]).filter(([x]) => x <= end).map(([x, y]) => [at(x), y]);
     const measured = (name) => (card.quality?.points ?? []).filter((p) => name in p).map((p) => [at(p.step), p[name]]);
-    const line = (points) => (name) => ({ label: LINES[name][0], colour: LINES[name][1], points: points(name) });
-    const drawn = (names, points) => names.map(line(points)).filter((one) => one.points.length);
+    const accuracy = gan.curves.lines(["accuracy"], measured);
     const all = [
-      { title: "Loss", lines: drawn(["d_real", "d_fake", "d_pair", "g", "d_class", "g_class", "r1", "r2"], logged), format: (y) => gan.number(y, 2) },
-      { title: "Distance from real images, log scale", lines: drawn(["frechet", "swd"], measured), log: true, format: precise },
+      gan.curves.losses(logged),
+      { title: "Distance from real images, log scale", lines: gan.curves.lines(["frechet", "swd"], measured), log: true, format: precise },
+      accuracy.length ? { title: "Right class", lines: accuracy, low: 0, high: 1, format: gan.percent } : gan.curves.scores(logged),
     ];
-    const accuracy = drawn(["accuracy"], measured);
-    const scores = drawn(["real_score", "fake_score"], logged);
-    all.push(
-      accuracy.length
-        ? { title: "Right class", lines: accuracy, low: 0, high: 1, format: percent }
-        : { title: "Discriminator says “real”", lines: scores, low: 0, high: 1, format: percent },
-    );
-    return all.filter((one) => one.lines.length).slice(0, 3);
+    return all.filter((one) => one.lines.length);
   }
 
   function near(card, name, step) {
@@ -72,10 +47,10 @@ gan.film("replay").then((film) => {
     const fake = near(card, "fake_score", one.step);
     const aside = [];
     const score = quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`;
-    if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${percent(measured.accuracy)} of the right class`);
-    if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}`);
+    if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${gan.percent(measured.accuracy)} of the right class`);
+    if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}, less is better`);
     if (card.quality?.best === one.step) aside.push(gan.stepOf(card, index) === null ? "the best snapshot, shown first" : "the best snapshot");
-    if (real !== undefined) aside.push(`D on real images: ${percent(real)}`, `on generated ones: ${percent(fake)}`);
+    if (real !== undefined) aside.push(`D on real images: ${gan.percent(real)}`, `on generated ones: ${gan.percent(fake)}`);
     return {
       headline: `Step ${gan.number(one.step)}`,
       title: card.title,

@@ -1,8 +1,8 @@
 """The first tab: the visitor's own seed through every snapshot of the training."""
 
-from gan_demo.ui.film import film
+from gan_demo.ui.piece import piece
 
 
 def build() -> None:
     """Lay the tab out. It has no input of its own: replay.js follows the page's state."""
-    film("replay", elem_id="film")
+    piece("film", elem_id="film", kind="replay")

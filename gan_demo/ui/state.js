@@ -164,6 +164,7 @@ window.gan = (() => {
     const changed = Object.keys(wanted).filter((name) => !same(wanted[name], state[name]));
     if (!changed.length) return;
     Object.assign(state, wanted);
+    if (changed.some((name) => ENTRIES.includes(name))) gan.hush(); // it was said of what was there before
     writeAddress(changed);
     follow(changed);
   }
@@ -176,6 +177,7 @@ window.gan = (() => {
     const found = read(location.search);
     const changed = Object.keys(found).filter((name) => !same(found[name], state[name]));
     Object.assign(state, found);
+    gan.hush();
     follow(changed, true);
     gan.tellFrame(location.search);
     while (complaints.length) gan.say(complaints.shift());
@@ -249,7 +251,6 @@ window.gan = (() => {
     if (name === "tab" && !touched) return;
     if (shown) shown[name] = value;
     if (same(value, state[name])) return; // Gradio's echo of what the page told it
-    gan.hush();
     set({ [name]: value });
   }
 
@@ -303,7 +304,6 @@ window.gan = (() => {
     },
     randomSeed() {
       const seed = Math.floor(Math.random() * 1_000_000); // short enough to read out in a talk
-      gan.hush();
       set({ seed });
       return seed;
     },

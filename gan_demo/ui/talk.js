@@ -22,7 +22,7 @@
     },
     random: () => gan.randomSeed(),
     play: () => gan.inFront()?.toggle(),
-    full: () => (gan.inFront() ? gan.inFront().fullScreen() : gan.fill(document.documentElement)),
+    full: () => (gan.inFront()?.visible() ? gan.inFront().fullScreen() : gan.fill(document.documentElement)),
     back: () => gan.inFront()?.step(-1),
     forth: () => gan.inFront()?.step(1),
     first: () => gan.inFront()?.step(-Infinity),
@@ -40,6 +40,7 @@
     p: "talk",
     "?": "help",
   };
+  const CLICKER = { PageUp: "back", PageDown: "forth" }; // a presenter's, and the page's own keys else
 
   const FILM = ["play", "back", "forth", "first", "last"]; // keys that the page keeps where no film is in front
   const ONCE = ["play", "talk", "full", "help"]; // however long a key is held
@@ -59,12 +60,14 @@
   }
 
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.matches('input[type="number"]')) event.target.blur(); // entered: the keys are the page's
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
     if (event.key === " " && event.target.closest('button, a, input:not([type="range"])')) return; // the control's own key
-    if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="tab"], [role="application"]')) return;
+    if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="application"]')) return;
     if (/^[0-9]$/.test(event.key)) return chooseClass(Number(event.key));
     if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();
-    const action = KEYS[event.key];
+    const presenting = gan.state.talk || document.fullscreenElement;
+    const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()] ?? (presenting && CLICKER[event.key]);
     if (!action || (FILM.includes(action) && !gan.inFront()?.visible())) return;
     event.preventDefault();
     if (!(event.repeat && ONCE.includes(action))) actions[action]();
@@ -77,5 +80,7 @@
   document.addEventListener("click", (event) => {
     const name = event.target.closest("[data-do]")?.dataset.do;
     if (name) actions[name]();
+    const used = event.target.closest('button, input[type="checkbox"]'); // by pointer: the keys are the page's
+    if (used && event.detail && !used.closest("dialog") && !used.matches(":focus-visible")) used.blur();
   });
 })();

@@ -145,9 +145,9 @@ const load = gan.newest(async (signal) => {
     start: () => 0,
     caption: (index) => describe(state, card, index),
     panels: () => [],
-    ticks: () => [...chain, ...(state.closed ? [chain[0]] : [])].map((one, i) => [
+    ticks: (wanted) => [...chain, ...(state.closed ? [chain[0]] : [])].map((one, i) => [
       Math.min(FRAMES - 1, (i / marks) * (state.closed ? FRAMES : FRAMES - 1)),
-      `${LETTERS[i % chain.length]}: ${spoken(one, card.classes)}`,
+      LETTERS[i % chain.length] + (2 * (marks + 1) > wanted ? "" : `: ${spoken(one, card.classes)}`), // where there is room
     ]),
   }, signal);
 });
@@ -208,7 +208,7 @@ part(".save-gif").addEventListener("click", async () => {
     const card = await gan.card(gan.state.model);
     gan.download(await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)), "blob"), `${card.key}-walk.gif`);
   } catch (error) {
-    gan.say(error.message);
+    gan.fail(error);
   }
 });
 

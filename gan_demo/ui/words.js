@@ -4,6 +4,8 @@
 Object.assign(gan, (() => {
   const number = (value, digits = 0) => value.toLocaleString("en", { maximumFractionDigits: digits });
 
+  const percent = (part) => `${Math.round(100 * part)}\u00a0%`;
+
   function duration(exact) {
     if (exact < 9.95) return `${number(exact, 1)} s`;
     const seconds = Math.round(exact);
@@ -25,7 +27,7 @@ Object.assign(gan, (() => {
   function speak() {
     const { problems } = gan.library;
     const empty = gan.state.model === null; // then they stand on the stage
-    const sentences = [...(empty ? [] : problems), standing, outage, ...said].filter(Boolean);
+    const sentences = [...(empty || gan.state.talk ? [] : problems), standing, outage, ...said].filter(Boolean);
     const full = document.fullscreenElement;
     tell((full?.matches(".film") ? full : document.querySelector("#notice"))?.querySelector(".notice"), sentences);
     if (empty) tell(document.querySelector("#waiting .sentences"), problems);
@@ -38,6 +40,7 @@ Object.assign(gan, (() => {
   }
 
   addEventListener("fullscreenchange", speak); // a film that fills the screen says it itself
+  gan.watch((_, changed) => changed.includes("talk") && speak(), true); // what was wrong from the start is no part of a talk
 
   const say = (sentence) => {
     if (!said.includes(sentence)) said.push(sentence);
@@ -69,6 +72,7 @@ Object.assign(gan, (() => {
   return {
     download,
     number,
+    percent,
     duration,
     compact,
     dense,
