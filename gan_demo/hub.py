@@ -80,7 +80,6 @@ def parse_target(repo_id: str) -> str:
 class Pushed:
     """Where a push went. `tag` is None for a run that is not finished; `changed` is False where nothing was new."""
 
-    repo_id: str
     url: str
     commit: str
     tag: str | None
@@ -123,7 +122,7 @@ def push(
 
     `card` is given the repository's card (where it has none the folder's, or None) and returns the one to put there, so
     that what a person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails: then
-    nothing changed.
+    nothing changed, or nothing but the tag is missing.
     """
     repo_id, api = parse_target(repo_id), connect(token, endpoint)
     url = _make_repo(api, repo_id, private)
@@ -133,8 +132,9 @@ def push(
         before = api.model_info(repo_id)
         there = {sibling.rfilename for sibling in before.siblings or []}
         if card:
-            ours = run.path / "README.md"
-            theirs = Path(api.hf_hub_download(repo_id, "README.md")) if "README.md" in there else ours
+            theirs = run.path / "README.md"
+            if "README.md" in there:  # of that very commit: of a branch the cache would answer where the Hub does not
+                theirs = Path(api.hf_hub_download(repo_id, "README.md", revision=before.sha))
             known = theirs.read_text(encoding="utf-8", errors="replace") if theirs.exists() else None
             run.write("README.md", card(known))
         names = files_of(run)
@@ -148,11 +148,12 @@ def push(
             commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
             parent_commit=before.sha,  # what somebody writes into the card meanwhile is not lost: the push fails
         )
-        tag = None
-        if run.config.steps == run.config.length:
-            tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
+    tag = None
+    if run.config.steps == run.config.length:
+        tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
+        with explained(f"{repo_id} has the whole run, but its tag {tag} cannot be set"):
             api.create_tag(repo_id, tag=tag, revision=done.oid, exist_ok=True)
-        return Pushed(repo_id, url, done.oid, tag, done.oid != before.sha)
+    return Pushed(url, done.oid, tag, done.oid != before.sha)
 
 
 def _is_a_runs(name: str) -> bool:
@@ -171,13 +172,11 @@ def _is_a_runs(name: str) -> bool:
 class Fetched:
     """A run from the Hub, in huggingface_hub's cache. Its snapshots come when they are read.
 
-    `commit` is what `revision` meant when it was resolved, and what everything comes from. `trouble` says why the Hub
+    `commit` is what the revision meant when it was resolved, and what everything comes from. `trouble` says why the Hub
     could not be asked, where the cache answered instead.
     """
 
     run: Run
-    repo_id: str
-    revision: str
     commit: str
     trouble: str = ""
 
@@ -203,22 +202,22 @@ def fetch(
     repo_id, revision = parse(source, revision)
     own = token is not False
     if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision, cache)):
-        return _opened(run, repo_id, revision, revision, limit, token, endpoint, cache)
-    api, trouble = connect(token, endpoint), ""
+        return _opened(run, repo_id, limit, token, endpoint, cache)
+    api = connect(token, endpoint)
     try:
         with explained(f"{repo_id} {'is no folder here and ' if own else ''}cannot be opened"):
             commit = str(api.model_info(repo_id, revision=revision).sha)
     except HubError as error:
         if not (own and error.passing and (run := _cached(repo_id, revision, cache))):
             raise
-        return _opened(run, repo_id, revision, run.path.name, limit, token, endpoint, cache, str(error))
+        return _opened(run, repo_id, limit, token, endpoint, cache, str(error))
     if not COMMIT.fullmatch(commit):
         raise HubError(
             f"{repo_id} cannot be opened: the Hub names no commit for {revision}: give a branch, a tag or a commit"
         )
     run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
     write_file(run.path.parent.parent / "refs" / revision, commit)  # as huggingface_hub does: what offline means by it
-    return _opened(run, repo_id, revision, commit, limit, token, endpoint, cache, trouble)
+    return _opened(run, repo_id, limit, token, endpoint, cache)
 
 
 def newer(
@@ -280,21 +279,21 @@ def _open(folder: Path, repo_id: str) -> Run:
 def _opened(
     run: Run,
     repo_id: str,
-    revision: str,
-    commit: str,
     limit: int,
     token: Token,
     endpoint: str | None,
     cache: Path | None,
     trouble: str = "",
 ) -> Fetched:
+    commit = run.path.name  # as huggingface_hub's cache has it
+
     def get(names: Sequence[str]) -> None:
         api = connect(token, endpoint)
         _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
         _download(api, repo_id, commit, names, cache)
 
     run.fetch = get
-    return Fetched(run, repo_id, revision, commit, trouble)
+    return Fetched(run, commit, trouble)
 
 
 def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Path | None) -> Run:

@@ -165,6 +165,28 @@ def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
     assert seen
 
 
+def test_a_card_that_cannot_be_fetched_is_not_taken_from_the_cache(run, double):
+    push(run, double)
+    push(run, double)  # which has the card in the cache
+    double.add("me/digits", {"README.md": b"Written since."})
+    double.answer(503, "/resolve/")
+    with pytest.raises(HubError, match="has trouble") as caught:
+        push(run, double)
+    assert caught.value.passing
+    double.recover()
+    push(run, double)
+    assert b"Written since." in double.repos["me/digits"].commits[-1].files["README.md"]
+
+
+def test_a_tag_that_fails_is_told_apart_from_a_push_that_fails(run, double):
+    double.answer(503, "/tag/")
+    with pytest.raises(HubError, match=r"has the whole run, but its tag step-18750-\w+ cannot be set: .* later"):
+        push(run, double)
+    double.recover()
+    done = push(run, double)
+    assert not done.changed and double.repos["me/digits"].tags == {done.tag: done.commit}
+
+
 def test_what_a_person_writes_while_a_push_is_on_its_way_is_not_lost(run, double):
     push(run, double)
 
