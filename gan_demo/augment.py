@@ -30,7 +30,8 @@ def cutout(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """A square of half the size is zero, its centre anywhere."""
     size = x.shape[2]
     at = torch.arange(size, device=x.device)
-    inside = (at - (numbers * size).floor()[:, :, None]).abs() < size / 4  # (N, 2, size)
+    start = (numbers * (size + 1)).floor()[:, :, None] - size // 4
+    inside = (at >= start) & (at < start + size // 2)  # (N, 2, size)
     hidden = inside[:, 0, :, None] & inside[:, 1, None, :]
     return x * ~hidden[:, None]
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import sys
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
     options.out = options.out or folder(options)
     settled = settle(options)
-    with only_one(options.out) if os.environ.get("RANK", "0") == "0" else nullcontext():  # of torchrun's processes
+    with only_one(options.out) if _is_first() else nullcontext():
         try:
             _train(options, *settled)
         except torch.OutOfMemoryError:
@@ -93,6 +94,16 @@ def train(options: argparse.Namespace) -> None:
                 f"the GPU has too little memory for {options.recipe} in batches of {size}: give a smaller "
                 "--batch-size, or --precision bf16"
             ) from None
+        except GanDemoError as error:
+            if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+                raise
+            print(f"train.py: {error}", file=sys.stderr, flush=True)
+            os._exit(2)  # NCCL would wait for the others before it lets this process end, and they for this one
+
+
+def _is_first() -> bool:
+    """Whether this is the first of torchrun's processes, or the only one there is."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision: str) -> None:
@@ -102,13 +113,13 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
             f"{options.out} holds a run already: go on with --resume, or choose another folder with --out"
         )
     publisher = None
-    if options.push_to_hub:
+    if options.push_to_hub and _is_first():
         publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
-        if options.resume and (metrics := _finished(options, recipe)) is not None:
-            if os.environ.get("RANK", "0") == "0":
-                card.write(Run(options.out), metrics)
-                print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
-            return
+    if options.push_to_hub and options.resume and (metrics := _finished(options, recipe)) is not None:
+        if publisher:
+            card.write(Run(options.out), metrics)
+            print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
+        return
     images, recipe = _load(options, recipe, World(device))
     length = planned(options, recipe, len(images.pixels))
     trainer = training.Trainer(
@@ -126,13 +137,11 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     )
     if publisher and publisher.snapshots:
         trainer.listeners.append(publisher.snapshots)
-    try:
-        trainer.fit()
-        if trainer.world.first:
-            with kept(options.out):
-                finish(trainer, options, images, publisher)
-    finally:
-        trainer.world.leave()
+    trainer.fit()
+    trainer.world.leave()
+    if trainer.world.first:
+        with kept(options.out):
+            finish(trainer, options, images, publisher)
 
 
 def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[data.Images, Recipe]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -93,6 +94,8 @@ class Trainer:
         self.snapshots = options.snapshots or SNAPSHOTS
         self.sums: Terms = {}  # of the steps since the last log line, on the device
         self.summed = 0
+        self.carried = 0  # of these, how many an earlier session took: no part of this one's speed
+        self.idle = 0.0  # seconds of pauses, for which all clocks stand still
         self.fine = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
         self._load_data()
         self.run = self._open_folder()
@@ -193,8 +196,8 @@ class Trainer:
         Raises GanDemoError where a loss is no longer finite or the folder cannot be written; it then opens at its last
         good snapshot.
         """
-        self._session = self._logged = self._saved = self._pictured = time.monotonic()
-        self._before = self.seconds
+        self._session = self._logged = self._saved = self._pictured = self._now()
+        self._before, self.carried = self.seconds, self.summed
         with kept(self.run.path), self._signals(), self._bar() as bar:
             if self.step == 0 and not self.run.snapshots:
                 self._save(snapshot=True)
@@ -206,15 +209,18 @@ class Trainer:
                     self._log(bar)
                 if self.step in self.schedule or self._late(self._pictured, PICTURE_SECONDS):
                     self._save(snapshot=True)
-                elif self.world.size == 1 and time.monotonic() - self._saved > SAVE_SECONDS:
+                elif self.world.size == 1 and self._now() - self._saved > SAVE_SECONDS:
                     self._save(snapshot=False)
             if self.stopped_by or self.step != self.last_snapshot:  # or that is the end now
                 self.unscheduled = self.step if self.stopped_by and self.step != self.last_snapshot else None
                 self._save(snapshot=True)
 
+    def _now(self) -> float:
+        return time.monotonic() - self.idle
+
     def _late(self, since: float, seconds: float) -> bool:
         """Whether a page shows this training and has seen nothing new for so many seconds."""
-        return self.control.steered and self.world.size == 1 and time.monotonic() - since > seconds
+        return self.control.steered and self.world.size == 1 and self._now() - since > seconds
 
     def _stopping(self) -> bool:
         if self.world.size == 1:
@@ -265,10 +271,10 @@ class Trainer:
     def _log(self, bar: tqdm) -> None:
         self._check_finite()
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
-        images = self.summed * self.recipe.batch_size * self.recipe.discriminator_steps
-        self.sums, self.summed = {}, 0
+        images = (self.summed - self.carried) * self.recipe.batch_size * self.recipe.discriminator_steps
+        self.sums, self.summed, self.carried = {}, 0, 0
         self.fine.zero_()
-        now = time.monotonic()
+        now = self._now()
         speed = images / max(now - self._logged, 1e-9)
         self._logged = now
         if self.world.first:
@@ -289,33 +295,35 @@ class Trainer:
             start = time.monotonic()
             if not self.control.wait(lambda: bool(self.stopped_by) or self.control.orphaned):
                 self.stopped_by = "a pause that nobody ended"
-            gone = time.monotonic() - start
-            for clock in ("_session", "_logged", "_saved", "_pictured"):
-                setattr(self, clock, getattr(self, clock) + gone)
+            self.idle += time.monotonic() - start
         if (now := self.control.now) is None:
             return
         self.recipe = now.fitted(self.recipe)
         self.gan.steer(self.recipe)
-        if self._before + time.monotonic() - self._session > now.seconds:
+        if self._before + self._now() - self._session > now.seconds:
             self.stopped_by = self.stopped_by or "its limit of time"
         if self.control.orphaned:
             self.stopped_by = self.stopped_by or "the end of the page that began it"
 
     def _check_finite(self) -> None:
         if (fine := int(self.fine)) < self.summed:
-            bad = self.step - self.summed + fine + 1
-            raise GanDemoError(
-                f"a loss of {self.recipe.name} is no longer finite at step {bad}: {self.run.path} keeps what came "
-                f"before (last snapshot: step {self.last_snapshot}); train anew into another --out, with "
-                "--precision fp32 or another --seed"
-            )
+            self._give_up("a loss", self.step - self.summed + fine + 1)
+
+    def _give_up(self, what: str, step: int) -> NoReturn:
+        raise GanDemoError(
+            f"{what} of {self.recipe.name} is no longer finite at step {step}: {self.run.path} keeps what came "
+            f"before (last snapshot: step {self.last_snapshot}); train anew into another --out, with "
+            "--precision fp32 or another --seed"
+        )
 
     # ---------------------------------------------------------------- saving
 
     def _save(self, snapshot: bool) -> None:
         """Write a snapshot with all that goes with it, then the state, which vouches for the rest."""
         self._check_finite()
-        self.seconds = self._before + time.monotonic() - self._session
+        if not all(bool(weights.isfinite().all()) for weights in self.gan.generator.parameters()):
+            self._give_up("a weight", self.step)  # of the last update, which no loss has seen
+        self.seconds = self._before + self._now() - self._session
         random_states = self.world.gather(resume.random_states(self.device))
         if self.world.first:
             self.run.check_there()
@@ -324,7 +332,7 @@ class Trainer:
             resume.write(self, random_states)
             for listener in self.listeners if snapshot else ():
                 listener(self.run)
-        self._saved = time.monotonic()
+        self._saved = self._now()
         if snapshot:
             self.last_snapshot, self._pictured = self.step, self._saved
 

@@ -116,6 +116,25 @@ def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, m
     assert files[0] == files[1]
 
 
+def test_the_speed_after_a_resume_counts_what_was_trained_since(mnist, tmp_path, monkeypatch):
+    """A stop in the middle of two log lines carries the terms over, and no images."""
+    monkeypatch.setattr(training, "LOGS", 1)  # a line every hundred steps
+    out, step = tmp_path / "run", training.Trainer.train_step
+
+    def stop(trainer):
+        step(trainer)
+        if trainer.step == 99:
+            trainer.stopped_by = "the test"
+
+    monkeypatch.setattr(training.Trainer, "train_step", stop)
+    fit(PERCEPTRON, mnist, out, length=100, snapshots=2)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))  # a second for each look at it
+    fit(PERCEPTRON, mnist, out, length=100, snapshots=2, resume=True)
+    row = Run(out).read_history()[-1]
+    assert row["step"] == 100 and 0 < row["images_per_second"] <= PERCEPTRON.batch_size
+
+
 def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
     fit(small(PERCEPTRON), mnist, tmp_path / "run", 8, snapshots=3)
     others = replace(mnist, pixels=mnist.pixels[:-1], labels=mnist.labels[:-1])
@@ -208,6 +227,23 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_s
     run = Run(tmp_path / "run")
     assert run.steps == [0]
     assert all(np.isfinite(value).all() for value in run.read_snapshot(0).values())
+
+
+def test_a_last_update_that_ruins_the_weights_is_no_snapshot(mnist, tmp_path, monkeypatch):
+    """No loss has seen it: the next step would have."""
+    step = training.Trainer.train_step
+
+    def ruin(trainer):
+        step(trainer)
+        if trainer.step == 4:
+            with torch.no_grad():
+                next(trainer.gan.generator.parameters()).view(-1)[0] = float("nan")
+
+    monkeypatch.setattr(training.Trainer, "train_step", ruin)
+    with pytest.raises(GanDemoError, match="a weight of mlp-mnist is no longer finite at step 4"):
+        fit(PERCEPTRON, mnist, tmp_path / "run", length=4, snapshots=2)
+    assert Run(tmp_path / "run").steps == [0]
+    assert all(np.isfinite(value).all() for value in Run(tmp_path / "run").read_snapshot(0).values())
 
 
 def test_a_full_disk_stops_with_one_clear_line_and_an_intact_folder(mnist, tmp_path, monkeypatch):
