@@ -37,7 +37,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="port to serve at (default: the first free one from 7860 on)",
     )
     add("--share", action="store_true", help="also make a public link through Gradio's servers")
-    add("--allow-hub", action="store_true", help="let visitors open public repositories of the Hub by name")
+    add(
+        "--allow-hub",
+        action="store_true",
+        default=os.environ.get("GAN_DEMO_ALLOW_HUB") == "1",
+        help="let visitors open public repositories of the Hub by name (or set GAN_DEMO_ALLOW_HUB=1)",
+    )
     add(
         "--allow-training",
         action=argparse.BooleanOptionalAction,

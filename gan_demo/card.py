@@ -208,7 +208,9 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
         "is here, so that the training can be replayed for any seed.",
         _pictures(run),
-        "## Load it\n\n```python\nfrom gan_demo import open_run\n\n"
+        "## Load it\n\nIn a clone of the code that trained it (no package index has it); `python app.py --runs "
+        f"{repo_id or 'path/to/this/folder'}` there replays the training in a browser.\n\n"
+        "```python\nfrom gan_demo import open_run\n\n"
         f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
         "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
