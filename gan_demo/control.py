@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
-from gan_demo.recipe import Range, Recipe
+from gan_demo.recipe import Pair, Recipe
 
 NAME = "state/control.json"
 PARENT = "GAN_DEMO_PARENT"  # in the environment: the process that steers this one, a page's
@@ -25,7 +25,7 @@ PAUSE_SECONDS = 600  # after which a pause ends the training, its state saved: n
 class Control:
     """What can be turned. GanDemoError where a value will not do."""
 
-    learning_rates: Range  # generator, discriminator
+    learning_rates: Pair  # generator, discriminator
     discriminator_steps: int  # k
     paused: bool = False
     seconds: float = math.inf  # of training, pauses left out, after which it stops as if it were interrupted
@@ -91,10 +91,9 @@ class Follower:
         if seen == self._seen:
             return False
         self._seen, before = seen, self.now
-        found = read(self._folder)
-        self.now = (
-            before if found is None else found if self.steered else replace(found, paused=False, seconds=math.inf)
-        )
+        if (found := read(self._folder)) is None:
+            return False
+        self.now = found if self.steered else replace(found, paused=False, seconds=math.inf)
         return self.now != before
 
     @property

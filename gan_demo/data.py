@@ -83,15 +83,15 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
 
 def _read(recipe: Recipe, path: Path, train: bool) -> Images:
     dataset = DATASETS.get(recipe.dataset)
-    found = next((path / folder for folder in dataset.folders if (path / folder).is_dir()), None) if dataset else None
-    if dataset is None or (found is None and _is_of_its_own(path, dataset)):
+    packed, found = ((path / name if name and (path / name).is_dir() else None) for name in _places(dataset))
+    if dataset is None or (not packed and not found and _is_of_its_own(path)):
         return read_pictures(path, recipe.image_size, by_folder=recipe.conditional)
-    if dataset.torchvision and (found is None or found.name not in ("cifar10", "anime")):
-        return _torchvision(dataset, path, recipe, found is None, train)
+    if packed or (dataset.torchvision and not found):
+        return _torchvision(dataset, path, recipe, not packed, train)
     if found is None:
         raise GanDemoError(
             f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
-            f"{path / dataset.folders[0]}, or give a folder or zip of your own with --data"
+            f"{path / str(dataset.pictures)}, or give a folder or zip of your own with --data"
         )
     images = read_pictures(found, recipe.image_size, recipe.channels, by_folder=recipe.conditional)
     if dataset.classes and images.classes and images.classes != list(dataset.classes):
@@ -100,6 +100,11 @@ def _read(recipe: Recipe, path: Path, train: bool) -> Images:
             f"{', '.join(dataset.classes)}: keep your own pictures in a folder of another name, and give it with --data"
         )
     return replace(images, name=recipe.dataset)
+
+
+def _places(dataset: Dataset | None) -> tuple[str | None, str | None]:
+    """Where a data set may lie under the data folder: as torchvision unpacks it, and as pictures."""
+    return (dataset.packed, dataset.pictures) if dataset else (None, None)
 
 
 def _check(images: Images, recipe: Recipe, path: Path) -> None:
@@ -120,7 +125,7 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
     """A data set through torchvision, which unpacks what lies there and downloads what does not."""
     import torchvision
 
-    assert dataset.torchvision
+    assert dataset.torchvision and dataset.packed
     reader = getattr(torchvision.datasets, dataset.torchvision)
     if download:
         print(f"{dataset.title} is not in {path}: downloading it", file=sys.stderr)
@@ -134,14 +139,14 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
             raise ValueError(f"{len(pixels)} images but {len(labels)} labels")
     except Exception as error:  # torchvision and urllib raise many kinds; each means the same here
         if download:
-            _remove_empty(path / dataset.folders[0])
+            _remove_empty(path / dataset.packed)
             raise GanDemoError(
                 f"{dataset.title} is not in {path} and could not be downloaded ({_reason(error)}): "
-                f"check the network, or give the folder that holds {dataset.folders[0]} with --data"
+                f"check the network, or give the folder that holds {dataset.packed} with --data"
             ) from None
         raise GanDemoError(
             f"{dataset.title} in {path} is damaged ({_reason(error)}): "
-            f"delete {path / dataset.folders[0]} to download it anew"
+            f"delete {path / dataset.packed} to download it anew"
         ) from None
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
     pixels = resize(pixels, recipe.image_size)
@@ -173,7 +178,7 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 # ---------------------------------------------------------------- anyone's own pictures
 
 
-def _is_of_its_own(path: Path, dataset: Dataset) -> bool:
+def _is_of_its_own(path: Path) -> bool:
     """Whether `path` is a zip or folder of pictures, and not a data folder that the published set may be put into.
 
     Raises GanDemoError where it holds nothing but pictures of other kinds: MNIST in their place would be a surprise.
@@ -183,7 +188,7 @@ def _is_of_its_own(path: Path, dataset: Dataset) -> bool:
             raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
         return path.exists()
     inside = {child.name for child in path.iterdir() if is_wanted(child.name)}
-    known = {folder.split("/")[0] for other in DATASETS.values() for folder in other.folders}
+    known = {place.split("/")[0] for dataset in DATASETS.values() for place in _places(dataset) if place}
     if not inside or inside & {*known, "cifar-10-python.tar.gz"}:
         return False
     kinds = {file.suffix.lower() for file in _files_under(path)}

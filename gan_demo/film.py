@@ -50,7 +50,7 @@ def square(count: int) -> int:
     return max(1, math.ceil(math.sqrt(count)))
 
 
-def layout(steps: int, count: int, height: int, width: int, columns: int | None = None) -> dict[str, int]:
+def layout(steps: int, count: int, height: int, width: int) -> dict[str, int]:
     """How a film of `steps` frames of `count` tiles lies on its sprite sheet, in pixels.
 
     Returns {frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height}. Each frame
@@ -58,7 +58,7 @@ def layout(steps: int, count: int, height: int, width: int, columns: int | None 
     higher than MAX_SIDE.
     """
     while count > 1:
-        tile_columns = min(columns or square(count), count)
+        tile_columns = square(count)
         frame_width, frame_height = tile_columns * width, -(-count // tile_columns) * height
         frame_columns = max(1, min(steps, round(math.sqrt(steps * frame_height / frame_width))))
         if max(frame_columns * frame_width, -(-steps // frame_columns) * frame_height) <= MAX_SIDE:
@@ -79,9 +79,15 @@ def layout(steps: int, count: int, height: int, width: int, columns: int | None 
     }
 
 
-def sheet(frames: np.ndarray, columns: int | None = None) -> tuple[bytes, dict[str, int]]:
-    """Encode a film (steps, N, H, W, C) as one WebP sprite sheet; returns the file and its `layout`."""
+def laid_out(frames: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """A film (steps, N, H, W, C) as one sprite sheet (H, W, C), and its `layout`."""
     steps, count, height, width, _ = frames.shape
-    plan = layout(steps, count, height, width, columns)
+    plan = layout(steps, count, height, width)
     pictures = np.stack([grid(frame[: plan["tiles"]], plan["tile_columns"]) for frame in frames])
-    return encode(grid(pictures, plan["frame_columns"]), "WEBP"), plan
+    return grid(pictures, plan["frame_columns"]), plan
+
+
+def sheet(frames: np.ndarray) -> tuple[bytes, dict[str, int]]:
+    """A film (steps, N, H, W, C) as the bytes of a WebP sprite sheet, and its `layout`."""
+    pixels, plan = laid_out(frames)
+    return encode(pixels, "WEBP"), plan

@@ -57,7 +57,7 @@ class GAN:
         """
         recipe = self.recipe.annealed(self.steps * self.recipe.batch_size)
         for optimizer, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
-            optimizer.param_groups[0].update(lr=rate, capturable=self.device.type == "cuda")
+            optimizer.param_groups[0]["lr"] = rate
         terms = self.updates(recipe, batches)
         self.steps += 1
         self.average.update(self.steps)

@@ -23,7 +23,7 @@ from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
 from gan_demo.recipe import Recipe, full_name
-from gan_demo.run import Run, kept
+from gan_demo.run import Run, disk_explained
 
 
 def show_recipes() -> None:
@@ -140,7 +140,7 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     trainer.fit()
     trainer.world.leave()
     if trainer.world.first:
-        with kept(options.out):
+        with disk_explained(options.out):
             finish(trainer, options, images, publisher)
 
 

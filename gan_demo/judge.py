@@ -85,7 +85,7 @@ class Judge:
             raise GanDemoError(f"there is no judge for {dataset}: train one with train.py --fit-judge {dataset}")
         with safetensors.safe_open(path, "np") as file:
             metadata = file.metadata()
-        self.dataset, self.accuracy, self.tested = dataset, float(metadata["accuracy"]), int(metadata["tested"])
+        self.accuracy, self.tested = float(metadata["accuracy"]), int(metadata["tested"])
         self.size = _recipe(dataset).image_size
         self.network = Classifier(int(metadata["channels"]), WIDTHS[dataset])
         weights = {k: torch.from_numpy(v) for k, v in dequantize(load_weights(path.read_bytes(), str(path))).items()}

@@ -24,7 +24,7 @@ from gan_demo.data import on
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.recipe import Range, full_name
+from gan_demo.recipe import Pair, full_name
 from gan_demo.run import Run
 
 PROGRAM = Path(__file__).parent.parent / "train.py"
@@ -45,7 +45,7 @@ class Wish:
     recipe: str
     steps: int = LENGTHS[2]
     pictures: Path | None = None  # a folder or zip of a person's own
-    learning_rates: Range | None = None  # generator, discriminator
+    learning_rates: Pair | None = None  # generator, discriminator
     discriminator_steps: int | None = None  # k
     seed: int = 0
     option: str | None = None
@@ -95,11 +95,11 @@ class Live:
         dataset = DATASETS[name]
         if name in SHAPES:
             return "there"
-        pictures = dataset.torchvision is None or dataset.torchvision == "CIFAR10"
-        for folder in dataset.folders:
-            if (self.data / folder).is_dir():
-                return "there" if pictures or find_spec("torchvision") else "missing"
-        return "download" if dataset.torchvision and find_spec("torchvision") else "missing"
+        if dataset.pictures and (self.data / dataset.pictures).is_dir():
+            return "there"
+        if not dataset.packed or not find_spec("torchvision"):
+            return "missing"
+        return "there" if (self.data / dataset.packed).is_dir() else "download"
 
     # ---------------------------------------------------------------- starting
 
@@ -218,7 +218,7 @@ class Live:
         if self.had_its_hour(job):
             raise GanDemoError("this training has had its hour here: let others have theirs, or start another")
 
-    def turn(self, learning_rates: Range, discriminator_steps: int) -> None:
+    def turn(self, learning_rates: Pair, discriminator_steps: int) -> None:
         """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on."""
         self._steer(
             replace(self._job().control, learning_rates=learning_rates, discriminator_steps=discriminator_steps)

@@ -135,6 +135,7 @@ class Player:
 
         `start`, `end`: seeds, or (seed, class) pairs to walk between classes too. `classes` names the class of the
         whole walk instead, or its first and last. Latents move on the great arc, or `straight`; classes are mixed.
+        Raises GanDemoError as `walk` does.
         """
         (first, a), (last, b) = self._end(start), self._end(end)
         if classes is not None:
@@ -142,9 +143,7 @@ class Player:
             if not named:
                 raise GanDemoError("no class is named: give one, or the first and the last of the walk")
             a, b = named[0], named[-1]
-        seeds, ends = self._stops([(first, a), (last, b)], frames)
-        z, weights = self._inputs(seeds, ends, truncation)
-        return self._walk(z, weights, np.linspace(0, 1, frames), step, straight)
+        return self.walk([(first, a), (last, b)], frames, step, truncation, straight)
 
     def walk(
         self,
@@ -158,6 +157,7 @@ class Player:
         """A walk through several stops, seeds or (seed, class) pairs, evenly paced: uint8 (frames, H, W, C).
 
         `closed` goes on from the last stop to the first and leaves out the frame that would repeat it.
+        Raises GanDemoError for no stop, a number of frames below 1, or what `generate` raises it for.
         """
         seeds, classes = self._stops(stops, frames)
         z, weights = self._inputs(seeds, classes, truncation)
@@ -167,7 +167,10 @@ class Player:
         return self._walk(z, weights, at, step, straight)
 
     def pad(self, corners: Sequence[End], side: int, step: int | None = None, truncation: float = 1.0) -> np.ndarray:
-        """All between four corners (upper left, upper right, lower left, lower right): uint8 (side * side, H, W, C)."""
+        """All between four corners (upper left, upper right, lower left, lower right): uint8 (side * side, H, W, C).
+
+        Raises GanDemoError for another number of corners, a side below 1, or what `generate` raises it for.
+        """
         seeds, classes = self._stops(corners, side)
         if len(seeds) != 4:
             raise GanDemoError(f"{len(seeds)} corners will not do: give four, upper left to lower right")
@@ -182,7 +185,7 @@ class Player:
         return self._render(between(z, lat.slerp), mix, [self.snapshot_at(step)])[0]
 
     def film(self, seeds: Seeds, classes: Sequence[int] | None = None, truncation: float = 1.0) -> np.ndarray:
-        """The same seeds through every snapshot: uint8 (steps, N, H, W, C)."""
+        """The same seeds through every snapshot: uint8 (steps, N, H, W, C). Raises GanDemoError as `generate` does."""
         z, weights = self._inputs(seeds, classes, truncation)
         return self._render(z, weights, self.steps)
 
@@ -190,7 +193,8 @@ class Player:
         """How probable the last step's discriminator finds it that images are real: float32 (N,), 0 to 1.
 
         `images`: uint8 (N, H, W, C); `classes`: one index an image, for a conditional run alone. None where the run
-        holds no discriminator, or one that only compares.
+        holds no discriminator, or one that only compares. Raises GanDemoError where a conditional run is given no
+        class for each, or the discriminator is damaged or takes no such images.
         """
         if not self._recipe.judges_alone or (network := self._discriminator()) is None:
             return None
@@ -213,7 +217,10 @@ class Player:
         return torch.cat(verdicts or [torch.empty(0)]).numpy()
 
     def snapshot_at(self, step: int | None) -> int:
-        """The step of the snapshot that stands for `step`: the last at or before it; None means the last of all."""
+        """The step of the snapshot that stands for `step`: the last at or before it; None means the last of all.
+
+        Raises GanDemoError for a step before the first, or what is no whole number.
+        """
         if step is None:
             return self.steps[-1]
         if isinstance(step, bool) or not isinstance(step, int | np.integer) or step < self.steps[0]:
@@ -266,12 +273,12 @@ class Player:
 
     def _discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
-        path = self.run.path / "discriminator.safetensors"
-        where = f"{self.run.label}/{path.name}"
+        name = "discriminator.safetensors"
+        where = f"{self.run.label}/{name}"
         with self._lock:
-            if self._judge is None and path.exists():
+            if self._judge is None and (self.run.path / name).exists():
                 network = discriminator_of(self._recipe, len(self.classes or ()), self.run.label)
-                stored = load_weights(_read(path, where), where)
+                stored = load_weights(self.run.read_bytes(name), where)
                 weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
                 wanted = {
                     name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
@@ -343,13 +350,6 @@ class Player:
                     )
                 self._stored[step] = arranged(stored)
             return self._stored[step]
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise GanDemoError(f"{where} cannot be read ({error.strerror}): fetch or train the run again") from None
 
 
 def _padded(rows: np.ndarray) -> torch.Tensor:

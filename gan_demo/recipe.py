@@ -6,7 +6,8 @@ from typing import Any
 
 from gan_demo.errors import GanDemoError
 
-Range = tuple[float, float]
+Range = tuple[float, float]  # from, to
+Pair = tuple[float, float]  # of the generator or the first, of the discriminator or the second
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Recipe:
     discriminator_widths: tuple[int, ...]
     batch_size: int
     epochs: int  # the published length, or ours where none is said
-    learning_rates: Range  # generator, discriminator
-    betas: Range = (0.5, 0.999)  # Adam, both networks
+    learning_rates: Pair  # generator, discriminator
+    betas: Pair = (0.5, 0.999)  # Adam, both networks
     conditional: bool = False
     loss: str = "bce"  # a name of gan_demo.losses.LOSSES
     real_labels: Range = (1.0, 1.0)  # what the discriminator calls real: drawn evenly from low to high for each image

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gan_demo.errors import GanDemoError
-from gan_demo.run import Run, kept, write_file
+from gan_demo.run import Run, disk_explained, write_file
 
 if TYPE_CHECKING:
     from gan_demo.training import Trainer
@@ -59,7 +59,7 @@ def read(trainer: "Trainer", run: Run) -> None:
     if trainer.step > trainer.options.length:
         raise GanDemoError(f"{run.path} is at step {trainer.step:,} already: give --steps {trainer.step} or more")
     if trainer.world.first:
-        with kept(run.path):
+        with disk_explained(run.path):
             run.rewind(trainer.step, trainer.unscheduled)
 
 

@@ -79,7 +79,7 @@ def _json(data: Any) -> str:
 
 
 @contextmanager
-def kept(path: Path) -> Iterator[None]:
+def disk_explained(path: Path) -> Iterator[None]:
     """Turn what the disk refuses while a run trains into one line: GanDemoError says what is left, and what next."""
     try:
         yield
@@ -186,16 +186,24 @@ class Run:
         self.snapshots.append(Snapshot(step, round(epoch, 4), images, round(seconds, 2), file, len(data), digest))
         self._write_index()
 
+    def read_bytes(self, name: str) -> bytes:
+        """A file of the folder. Raises GanDemoError where it cannot be read."""
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise GanDemoError(
+                f"{self.label}/{name} cannot be read ({error.strerror}): fetch or train the run again"
+            ) from None
+
     def read_snapshot(self, step: int) -> Weights:
-        """The stored weights of the snapshot at exactly that step, checked against the index."""
+        """The stored weights of the snapshot at exactly that step, checked against the index.
+
+        Raises GanDemoError where it is not there or damaged.
+        """
         self.need([step])
         snapshot = next(entry for entry in self.snapshots if entry.step == step)
         name = f"snapshots/{snapshot.file}"
-        where = f"{self.label}/{name}"
-        try:
-            data = (self.path / name).read_bytes()
-        except OSError as error:
-            raise GanDemoError(f"{where} cannot be read ({error.strerror}): fetch or train the run again") from None
+        where, data = f"{self.label}/{name}", self.read_bytes(name)
         if hashlib.sha256(data).hexdigest() != snapshot.sha256:
             raise GanDemoError(f"{where} is damaged (its sha256 is not the index's): fetch or train the run again")
         return load_weights(data, where)

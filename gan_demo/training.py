@@ -25,7 +25,7 @@ from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
 from gan_demo.recipe import Recipe
-from gan_demo.run import Run, kept
+from gan_demo.run import Run, disk_explained
 from gan_demo.weights import Weights, quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
@@ -140,7 +140,7 @@ class Trainer:
         )
         if self.world.first:
             run = Run.create(options.out, config)
-            with kept(options.out):
+            with disk_explained(options.out):
                 run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
         self.world.gather(None)  # the others wait until it is there
         return Run(options.out) if not self.world.first else run
@@ -198,7 +198,7 @@ class Trainer:
         """
         self._session = self._logged = self._saved = self._pictured = self._now()
         self._before, self.carried = self.seconds, self.summed
-        with kept(self.run.path), self._signals(), self._bar() as bar:
+        with disk_explained(self.run.path), self._signals(), self._bar() as bar:
             if self.step == 0 and not self.run.snapshots:
                 self._save(snapshot=True)
             while self.step < self.options.length and not self._stopping():

@@ -49,7 +49,7 @@ CODECS = {
 def measure(options: Options) -> Iterator[Row]:
     with visiting() as page:
         for player in map(open_run, one_of_each_shape(options.runs)):
-            pixels = sheet(player.film(range(film.TILES)))
+            pixels, _ = film.laid_out(player.film(range(film.TILES)))
             for name, encode in CODECS.items():
                 data, encoding, decoding = b"", [], []
                 for _ in range(TIMES):
@@ -70,11 +70,3 @@ def loss(pixels: np.ndarray, data: bytes) -> float:
     with Image.open(io.BytesIO(data)) as image:
         there = np.asarray(image.convert("L" if pixels.shape[2] == 1 else "RGB"), np.float32)
     return float(np.sqrt(np.mean((there.reshape(pixels.shape) - pixels) ** 2)))
-
-
-def sheet(frames: np.ndarray) -> np.ndarray:
-    """A film's sheet before it is encoded, as `film.sheet` lays it out."""
-    steps, count, height, width, _ = frames.shape
-    plan = film.layout(steps, count, height, width)
-    pictures = np.stack([film.grid(frame[: plan["tiles"]], plan["tile_columns"]) for frame in frames])
-    return film.grid(pictures, plan["frame_columns"])

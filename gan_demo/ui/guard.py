@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 2**20  # bytes; the page and its endpoints take names and numbers alone
+TOO_LARGE = f"the request is too large: send at most {MAX_BODY:,} bytes"
 MAX_WASTE = 2**24  # bytes of a larger one that are read before it is refused: a proxy drops answers that come sooner
 
 # All that the page and its endpoints send to. What Gradio has besides keeps what strangers send on the disk (uploads,
@@ -114,6 +115,3 @@ async def waste(message: Message, receive: Receive) -> None:
     while message.get("more_body") and came < MAX_WASTE:
         message = await receive()
         came += len(message.get("body", b""))
-
-
-TOO_LARGE = f"the request is too large: send at most {MAX_BODY:,} bytes"
