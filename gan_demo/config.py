@@ -41,6 +41,18 @@ class Config:
     versions: dict[str, str]
     format: int = FORMAT
 
+    @classmethod
+    def of(cls, recipe: Recipe, **told: Any) -> "Config":
+        """That of a run of the recipe; what the recipe does not say is told."""
+        says: dict[str, Any] = {
+            "recipe": recipe.name,
+            "dataset": recipe.dataset,
+            "image_shape": [recipe.image_size, recipe.image_size, recipe.channels],
+            "latent_size": recipe.latent_size,
+            "hyperparameters": recipe.hyperparameters(),
+        }
+        return cls(**(says | told))
+
     def as_recipe(self) -> Recipe:
         """The recipe as it ran, a person's own settings included."""
         ran = Recipe(

@@ -121,15 +121,12 @@ class Trainer:
             resume.read(self, run)
             self.world.gather(None)  # the others wait until it is rewound
             return run if self.world.first else Run(options.out)
-        config = Config(
+        config = Config.of(
+            recipe,
             name=options.out.resolve().name.encode(errors="replace").decode(),  # a folder's name need not be text
-            recipe=recipe.name,
             dataset=self.images.name,
             dataset_images=len(self.images.pixels),
             classes=self.classes or None,
-            image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
-            latent_size=recipe.latent_size,
-            hyperparameters=recipe.hyperparameters(),
             seed=options.seed,
             length=options.length,
             steps=0,

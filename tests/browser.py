@@ -26,7 +26,6 @@ from gan_demo.benchmark.distance import far
 from gan_demo.config import Config
 from gan_demo.networks import build, output_axes
 from gan_demo.player import Player
-from gan_demo.recipe import HYPERPARAMETERS
 from gan_demo.run import Run
 from gan_demo.weights import quantize
 
@@ -59,15 +58,11 @@ def toy_run(
     torch.manual_seed(len(recipe_name))
     generator, discriminator = build(recipe, len(classes or ()))
     _make_vivid(generator, recipe.latent_size)
-    config = Config(
+    config = Config.of(
+        recipe,
         name=path.name,
-        recipe=recipe.name,
-        dataset=recipe.dataset,
         dataset_images=60_000,
         classes=classes,
-        image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
-        latent_size=recipe.latent_size,
-        hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
         seed=0,
         length=steps[-1],
         steps=steps[-1],

@@ -7,7 +7,7 @@ import torch
 from gan_demo.config import Config
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import build, output_axes
-from gan_demo.recipe import HYPERPARAMETERS, Recipe
+from gan_demo.recipe import Recipe
 from gan_demo.run import Run
 from gan_demo.training import weights_of
 from gan_demo.weights import quantize
@@ -36,15 +36,11 @@ def one_of_each_shape(source: str) -> list[Path]:
 def write_run(path: Path, recipe: Recipe, snapshots: int) -> Path:
     """A finished run of an unconditional recipe: random weights, the same ones at every snapshot."""
     length = SPACING * (snapshots - 1)
-    config = Config(
+    config = Config.of(
+        recipe,
         name=path.name,
-        recipe=recipe.name,
-        dataset=recipe.dataset,
         dataset_images=60_000,
         classes=None,
-        image_shape=[recipe.image_size, recipe.image_size, recipe.channels],
-        latent_size=recipe.latent_size,
-        hyperparameters={name: getattr(recipe, name) for name in HYPERPARAMETERS},
         seed=0,
         length=length,
         steps=length,
