@@ -53,7 +53,7 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     )
     assert np.abs(speaker.tiles(".live canvas") - first).max() > 1  # the picture has changed
     expect(curve).not_to_have_attribute("d", drawn, timeout=LONG)  # and the losses have moved
-    expect(page.locator(".live .aside")).to_contain_text("D on real images")
+    expect(page.locator(".live .aside")).to_contain_text("D believes real images")
     expect(page.locator(".live .now")).to_contain_text("images/s")
 
     guest = visit(stage).open(wait=LIVE, tab="live").page  # who comes second watches the first

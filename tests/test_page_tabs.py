@@ -91,12 +91,12 @@ def test_a_conditional_run_offers_its_classes_in_pictures(served, visit, players
     visitor.sees(players["b-classes"].generate([7], [8]), ".tile[data-index='1'] canvas")
     visitor.choose("model", "DCGAN on MNIST")
     expect(visitor.page.locator(".classes")).to_be_hidden()
-    expect(visitor.page.get_by_text("One row a class")).to_be_hidden()
+    expect(visitor.page.get_by_text("One row per class")).to_be_hidden()
 
 
 def test_one_row_a_class(served, visit, players):
     visitor = visit(served).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
-    visitor.page.get_by_label("One row a class").check()
+    visitor.page.get_by_label("One row per class").check()
     expect(visitor.page.locator(".tile")).to_have_count(100)
     expect(visitor.page.locator(".edge.name")).to_have_text(["airplane", "automobile", *DIGITS[2:]])
     visitor.sees(players["c-colour"].generate([9], [4]), ".tile[data-index='43'] canvas")

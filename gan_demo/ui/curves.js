@@ -4,6 +4,7 @@
 gan.curves = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const LABEL_HEIGHT = 15;
+  const TITLE_HEIGHT = 19; // no curve runs through it
   // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
   const LINES = {
     d_real: ["D on real", "#e69f00"],
@@ -49,7 +50,7 @@ gan.curves = (() => {
     const bottom = low ?? (log ? Math.min(...values) : Math.min(0, ...values));
     const top = high ?? robustMaximum(values);
     const share = (y) => (scale(Math.min(y, top)) - scale(bottom)) / (scale(top) - scale(bottom) || 1);
-    const place = (y) => height - 3 - share(y) * (height - 6);
+    const place = (y) => height - 3 - share(y) * (height - 3 - TITLE_HEIGHT);
     svg.append(element("rect", { class: "ground", width, height, rx: 6 }));
     const labels = [];
     for (const { label, colour, points } of lines) {

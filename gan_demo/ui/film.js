@@ -68,12 +68,13 @@ function fit() {
 function draw() {
   if (!film) return;
   for (const [kind, reel, at] of figures()) {
-    const { picture, headline, title } = reel.caption(at, Boolean(film.beside));
+    const { picture, headline, title, now } = reel.caption(at, Boolean(film.beside));
     const canvas = part(`.${kind} canvas`);
     paint(canvas, at, reel);
     canvas.setAttribute("aria-label", picture);
-    const name = gan.state.talk ? `${title}, ${headline.toLowerCase()}` : title; // in a talk no other words are there
-    part(`.${kind} figcaption`).textContent = film.beside ? name : headline;
+    const alone = gan.state.talk && pinned === null ? title ?? "" : headline;
+    const name = gan.state.talk ? `${title}\n${headline}, ${now.facts[0]}` : title; // in a talk no other words are there
+    part(`.${kind} figcaption`).textContent = film.beside ? name : alone;
   }
   const caption = film.caption(index, Boolean(film.beside));
   tell(".now", caption.now);
@@ -244,7 +245,7 @@ function letGo(old) {
 function offer() {
   const other = part(".other");
   other.hidden = !film.others?.length;
-  other.replaceChildren(new Option(film.asked ? "Nothing beside" : "Beside …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
+  other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
   other.value = film.asked ?? ""; // also where it was refused: to let go of it is a choice too
   for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside);
   part(".pinhead").hidden = pinned === null;

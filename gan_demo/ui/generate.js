@@ -101,7 +101,7 @@ function drawGrid() {
   grid.style.setProperty("--rows", Math.ceil(facts.seeds.length / facts.columns));
   const focused = document.activeElement;
   if (byClass) {
-    const heads = [edge("", "seed"), ...facts.seeds.slice(0, facts.columns).map((seed) => edge(seed, "seed"))];
+    const heads = [edge("seed", "name"), ...facts.seeds.slice(0, facts.columns).map((seed) => edge(seed, "seed"))];
     const rows = tiles.flatMap((tile, index) =>
       index % facts.columns ? [tile] : [edge(card.classes[facts.classes[index]], "name"), tile],
     );

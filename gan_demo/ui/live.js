@@ -179,6 +179,7 @@ function drawStage() {
   if (status.key === null) {
     if (picture) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     picture = card = null;
+    delete section.dataset.shown;
     part(".axis").hidden = true;
     tell(".now", running() ? "Starting" : "", running() ? [`${gan.duration(status.seconds)} so far`] : []);
     return tell(".aside", "", []);
@@ -199,8 +200,7 @@ function drawStage() {
 function verdict() {
   const losses = ["d_real", "d_fake", "d_pair"].map((name) => latest(name)).filter((value) => value !== undefined);
   return [
-    `D on real images: ${gan.percent(latest("real_score"))}`,
-    `on generated ones: ${gan.percent(latest("fake_score"))}`,
+    ...gan.believed(latest("real_score"), latest("fake_score")),
     `loss of D ${gan.number(losses.reduce((a, b) => a + b, 0), 2)}`,
     `loss of G ${gan.number(latest("g"), 2)}`,
     ...(card.points ? ["orange: D says real", "blue: D says generated"] : []),

@@ -34,6 +34,7 @@ SCRIPTS = (
 STYLES = ("page.css", "film.css", "tabs.css", "waiting.css", "live.css")
 TABS = {"replay": replay, "generate": generate, "walk": walk, "live": live_tab}
 TITLE = "GAN, replayed"
+WHAT = "Watch two networks learn to draw"
 
 
 def build(library: Library, live: Live | None = None) -> gr.Blocks:
@@ -42,7 +43,7 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
     classes = next((run.config.classes for run in library.runs.values()), None)
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)) as page:
         with gr.Row(elem_id="masthead"):
-            gr.HTML(f"<h1>{TITLE}</h1>", elem_id="title", apply_default_css=False, js_on_load=None)
+            gr.HTML(f"<h1>{TITLE}</h1><p>{WHAT}</p>", elem_id="title", apply_default_css=False, js_on_load=None)
             model = gr.Dropdown([(titles[key], key) for key in titles], label="Run", elem_id="model", min_width=220)
             if library.allow_hub:
                 piece("open", elem_id="open")

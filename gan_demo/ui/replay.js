@@ -2,7 +2,7 @@
 "use strict";
 
 gan.film("replay").then((film) => {
-  const precise = (value) => gan.number(value, value < 10 ? 2 : 0);
+  const precise = (value) => gan.number(value, value < 10 ? 2 : value < 100 ? 1 : 0);
 
   /* Where a step stands on the film's axis, 0 to 1: snapshots are evenly spaced there, steps between two in proportion. */
   function axis(steps) {
@@ -24,8 +24,8 @@ gan.film("replay").then((film) => {
     const measured = (name) => (card.quality?.points ?? []).filter((p) => name in p).map((p) => [at(p.step), p[name]]);
     const accuracy = gan.curves.lines(["accuracy"], measured);
     const all = [
-      gan.curves.losses(logged),
       { title: "Distance from real images, log scale", lines: gan.curves.lines(["frechet", "swd"], measured), log: true, format: precise },
+      gan.curves.losses(logged),
       accuracy.length ? { title: "Right class", lines: accuracy, low: 0, high: 1, format: gan.percent } : gan.curves.scores(logged),
     ];
     return all.filter((one) => one.lines.length);
@@ -47,10 +47,11 @@ gan.film("replay").then((film) => {
     const fake = near(card, "fake_score", one.step);
     const aside = [];
     const score = quality === undefined ? "" : `${card.quality.measure === "swd" ? "SWD" : "Fréchet"} ${precise(quality)}`;
+    if (quality !== undefined) aside.push("less is better");
+    if (card.quality?.floor && quality !== undefined) aside.push(`real images score ${precise(card.quality.floor)}`);
+    if (card.quality?.best === one.step) aside.push("the best snapshot");
     if (quality !== undefined && measured.accuracy !== undefined) aside.push(`${gan.percent(measured.accuracy)} of the right class`);
-    if (card.quality?.floor && quality !== undefined) aside.push(`real images: ${precise(card.quality.floor)}, less is better`);
-    if (card.quality?.best === one.step) aside.push(gan.stepOf(card, index) === null ? "the best snapshot, shown first" : "the best snapshot");
-    if (real !== undefined) aside.push(`D on real images: ${gan.percent(real)}`, `on generated ones: ${gan.percent(fake)}`);
+    if (real !== undefined) aside.push(...gan.believed(real, fake));
     return {
       headline: `Step ${gan.number(one.step)}`,
       title: card.title,

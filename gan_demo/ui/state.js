@@ -145,6 +145,7 @@ window.gan = (() => {
   function markPage() {
     document.documentElement.classList.toggle("empty", state.model === null);
     document.documentElement.classList.toggle("waits", state.model === null && state.tab !== "live"); // which needs no run
+    document.documentElement.dataset.tab = state.tab;
     document.body?.classList.toggle("talk", state.talk);
   }
 

@@ -23,7 +23,7 @@ function stops(state) {
 const after = (chain) => ({ seed: (chain.at(-1).seed + 1) % (gan.MAX_SEED + 1), class: null });
 
 function spoken(one, classes) {
-  return classes ? `seed ${one.seed} as ${classes[one.class ?? one.seed % classes.length]}` : `seed ${one.seed}`;
+  return classes ? `seed ${one.seed}, class ${classes[one.class ?? one.seed % classes.length]}` : `seed ${one.seed}`;
 }
 
 // ---------------------------------------------------------------- the stops' own inputs
@@ -108,9 +108,9 @@ function describe(state, card, index) {
   const to = spoken(round[before + 1], card.classes);
   return {
     headline,
-    short: `${percent} %`,
+    short: gan.percent(index / (FRAMES - 1)),
     picture: `A generated image ${percent} percent of the way from ${from} to ${to}`,
-    now: { headline, facts: [from, percent ? `${percent} % of the way to` : "on the way to", to] },
+    now: { headline, facts: percent % 100 ? [from, `${percent} % of the way to`, to] : [percent ? to : from] },
     aside: {
       headline: "",
       facts: [

@@ -6,6 +6,9 @@ Object.assign(gan, (() => {
 
   const percent = (part) => `${Math.round(100 * part)}\u00a0%`;
 
+  /* What the discriminator makes of real and of generated images. */
+  const believed = (real, fake) => [`D believes real images: ${percent(real)}`, `D believes generated: ${percent(fake)}`];
+
   function duration(exact) {
     if (exact < 9.95) return `${number(exact, 1)} s`;
     const seconds = Math.round(exact);
@@ -73,6 +76,7 @@ Object.assign(gan, (() => {
     download,
     number,
     percent,
+    believed,
     duration,
     compact,
     dense,
