@@ -29,7 +29,7 @@ ON_THE_HUB = {
 }
 MEASURES = {
     "frechet": "Frechet distance in the judge's features",
-    "swd": "sliced Wasserstein distance",
+    "swd": "sliced Wasserstein distance, times 1,000",
     "accuracy": "share of pictures that show the class asked for",
     "diversity": "diversity within the classes (1 is that of real images)",
 }
@@ -246,7 +246,8 @@ def _figures(metrics: dict[str, Any]) -> str:
     ]
     floor = " | ".join(f"{metrics['floor']:.4g}" if name == key else "" for name in names)
     lines.append(f"| real images | | {floor} |")
-    meant = "; ".join(f"{name}: {MEASURES[name]}" for name in names if name in MEASURES)
+    meaning = MEASURES | {"classes": "how many of them make up 1% of the pictures or more"}
+    meant = "; ".join(f"{name}: {meaning[name]}" for name in names if name in meaning)
     after = "" if metrics["best"] == shown[1][1]["step"] else " The best came before the last: the page opens there."
     (_, best), (_, last) = shown
     if last.get("classes", 0) < best.get("classes", 0):

@@ -386,7 +386,12 @@ def markdown() -> str:
     for recipe in RECIPES.values():
         parts += [f"## {recipe.name}: {recipe.title}", facts_table(recipe)]
         parts += [f"`--with {name}`: {option.why}. It sets {option.told()}." for name, option in recipe.options.items()]
-    return "# The recipes: what was published, what runs\n\n" + "\n\n".join(parts) + "\n"
+    title = "# The recipes: what was published, what runs"
+    lead = (
+        '"Published" is what the tutorial of that recipe prints; for `modern-*` it is R3GAN (arXiv:2501.05441), for '
+        '`toy-*` GAN Lab (arXiv:1809.01587). "Not said" means that the choice is ours.'
+    )
+    return "\n\n".join([title, lead, *parts]) + "\n"
 
 
 if __name__ == "__main__":
