@@ -138,7 +138,7 @@ def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
     page = visitor.page
     film, best = judged.film(range(16)), STEPS.index(1000)
     visitor.sees(film[best])
-    expect(page.locator("#film .aside")).to_contain_text("the best snapshot, shown first")
+    expect(page.locator("#film .aside")).to_contain_text("the best snapshot")
     for tab, place in (("Generate", "#generate .step-value"), ("Walk", "#walk-film .aside")):
         page.get_by_role("tab", name=tab).click()
         expect(page.locator(place)).to_contain_text("1,000")

@@ -98,7 +98,7 @@ def test_one_row_a_class(served, visit, players):
     visitor = visit(served).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
     visitor.page.get_by_label("One row per class").check()
     expect(visitor.page.locator(".tile")).to_have_count(100)
-    expect(visitor.page.locator(".edge.name")).to_have_text(["airplane", "automobile", *DIGITS[2:]])
+    expect(visitor.page.locator(".edge.name")).to_have_text(["seed", "airplane", "automobile", *DIGITS[2:]])
     visitor.sees(players["c-colour"].generate([9], [4]), ".tile[data-index='43'] canvas")
     visitor.page.locator(".tile").nth(43).click()
     assert visitor.state("seed") == 9

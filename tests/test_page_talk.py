@@ -61,12 +61,13 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
     page = visitor.page
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile("talk=1"))
-    for gone in ("#masthead", "[role=tablist]", "#film .transport", "#film .axis", "footer"):
+    for gone in ("#masthead", "[role=tablist]", "#film .transport", "#film .seek", "footer"):
         expect(page.locator(gone).first).to_be_hidden()
     stage = page.locator("#film .current canvas").bounding_box()
     assert stage["height"] > 600
     assert stage["y"] >= 0
     assert stage["y"] + stage["height"] <= 720
+    expect(page.locator("#film figcaption")).to_have_text("DCGAN on MNIST")  # nothing else names it
     page.keyboard.press("Home")
     visitor.sees(players["a-plain"].film(range(4, 20))[0])
     page.keyboard.press("Escape")
