@@ -13,6 +13,7 @@ from gan_demo import data, recipes, training
 from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Recipe
+from gan_demo.run import Run
 
 pytest_plugins = ["browser", "growing", "hub_double"]  # the page's own fixtures: runs, app, chromium, visit
 
@@ -33,8 +34,29 @@ def fit(recipe: Recipe, images: Images, out: Path, length: int, **options) -> tr
     return trainer
 
 
+def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The raw networks and the moving average in full precision, as a resumed run would have them."""
+    state = torch.load(folder / "state" / "state.pt", weights_only=True)
+    return {name: state[name] for name in ("generator", "discriminator", "average")}
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    """Weights, snapshots and losses are the same, bit for bit; speeds and times may differ."""
+    for name, tensors in weights(a).items():
+        for key, value in tensors.items():
+            assert torch.equal(value, weights(b)[name][key]), f"{name} {key}"
+    digests = [[(snapshot.step, snapshot.sha256) for snapshot in Run(folder).snapshots] for folder in (a, b)]
+    assert digests[0] == digests[1]
+    histories = [
+        [{k: v for k, v in row.items() if k != "images_per_second"} for row in Run(folder).read_history()]
+        for folder in (a, b)
+    ]
+    assert histories[0] == histories[1]
+
+
 LONGEST = [  # first, so that no process is left alone with one of them
     *(
+        "resume",
         "training",
         "page_hub",
         "page_tabs",

@@ -1,0 +1,244 @@
+"""What a person would lose when a training breaks off: nothing that was saved, and how to go on is said."""
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import DATA, ROOT, assert_same_run, fit, small
+
+from gan_demo import recipes, training
+from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
+
+CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        small(CONVOLUTIONAL, batch_size=4, generator_widths=(32, 32, 16), discriminator_widths=(16, 32)),
+        small(PERCEPTRON, discriminator_steps=2, ema=0.0),
+    ],
+)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, mnist, tmp_path, monkeypatch):
+    length, options = 24, {"snapshots": 5, "precision": precision}
+    fit(recipe, mnist, tmp_path / "unbroken", length, **options)
+    step = training.Trainer.train_step
+    for stop in (7, 19):  # the snapshot of the stop is not on the schedule, and must not stay
+
+        def stopping(self, stop=stop):
+            step(self)
+            self.stopped_by = "SIGTERM" if self.step == stop else ""
+
+        monkeypatch.setattr(training.Trainer, "train_step", stopping)
+        stopped = fit(recipe, mnist, tmp_path / "broken", length, resume=stop > 7, **options)
+        assert stopped.step == stop and stopped.run.steps[-1] == stop
+    monkeypatch.setattr(training.Trainer, "train_step", step)
+    fit(recipe, mnist, tmp_path / "broken", length, resume=True, **options)
+    assert_same_run(tmp_path / "unbroken", tmp_path / "broken")
+    files = [sorted(file.relative_to(folder) for file in folder.rglob("*")) for folder in tmp_path.iterdir()]
+    assert files[0] == files[1]
+
+
+def test_the_speed_after_a_resume_counts_what_was_trained_since(mnist, tmp_path, monkeypatch):
+    """A stop in the middle of two log lines carries the terms over, and no images."""
+    monkeypatch.setattr(training, "LOGS", 1)  # a line every hundred steps
+    out, step = tmp_path / "run", training.Trainer.train_step
+
+    def stop(trainer):
+        step(trainer)
+        if trainer.step == 99:
+            trainer.stopped_by = "the test"
+
+    monkeypatch.setattr(training.Trainer, "train_step", stop)
+    fit(PERCEPTRON, mnist, out, length=100, snapshots=2)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))  # a second for each look at it
+    fit(PERCEPTRON, mnist, out, length=100, snapshots=2, resume=True)
+    row = Run(out).read_history()[-1]
+    assert row["step"] == 100 and 0 < row["images_per_second"] <= PERCEPTRON.batch_size
+
+
+def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 8, snapshots=3)
+    others = replace(mnist, pixels=mnist.pixels[:-1], labels=mnist.labels[:-1])
+    with pytest.raises(GanDemoError, match=r"on 60,000 images of mnist, and these are 59,999 .* the same --data"):
+        fit(small(PERCEPTRON), others, tmp_path / "run", 16, resume=True)
+    with pytest.raises(GanDemoError, match=r"at step 8 already: give --steps 8 or more"):
+        fit(small(PERCEPTRON), mnist, tmp_path / "run", 5, resume=True)
+    before = Run(tmp_path / "run")
+    assert before.config.steps == before.config.length == 8
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 64, resume=True)
+    later = [step for step in training.schedule(64, 3) if step > 8]
+    assert Run(tmp_path / "run").steps == [*before.steps, *later]
+
+
+def test_a_longer_length_goes_on_from_a_finished_run(mnist, tmp_path):
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", length=10, snapshots=3)
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3, resume=True)
+    run = Run(tmp_path / "run")
+    assert run.steps[-1] == 20 and 10 in run.steps and run.config.length == 20
+
+
+def command(out: Path, *more: str) -> list[str]:
+    size = ("--steps", "300", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
+    arguments = (
+        "cdcgan-mnist",
+        "--with",
+        "slim",
+        "--data",
+        str(DATA),
+        "--out",
+        str(out),
+        *size,
+        "--no-evaluate",
+        *more,
+    )
+    return [sys.executable, str(ROOT / "train.py"), *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1"}
+
+
+def start(out: Path, *more: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command(out, *more), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the training did not get there in time"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "3"))])
+def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, tmp_path):
+    """kill -9 with no warning; after each kill the folder opens, and --resume goes on from the last save."""
+    subprocess.run(command(tmp_path / "unbroken"), env=environment(), check=True, capture_output=True)
+    out, moments = tmp_path / "killed", random.Random(0)
+    for kill in range(kills):
+        process = start(out, *(["--resume"] if (out / "state" / "state.pt").exists() else []))
+        # From the first save on, any moment will do: in a step, in a save, between two files.
+        wait_for((out / "state" / "state.pt").exists)
+        wait_for(lambda kill=kill, process=process: process.poll() is not None or _has_started(out, kill))
+        time.sleep(moments.uniform(0, 1.2))
+        process.kill()
+        process.communicate()
+        assert Run(out).steps[0] == 0
+    subprocess.run(command(out, "--resume"), env=environment(), check=True, capture_output=True)
+    assert_same_run(tmp_path / "unbroken", out)
+
+
+def _has_started(out: Path, kill: int) -> bool:
+    """Whether this process has logged a step, or at the first kill made the folder."""
+    stamp = out / "history.csv"
+    return kill == 0 or (stamp.exists() and time.time() - stamp.stat().st_mtime < 0.5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_says_how_to_go_on_and_leaves_with_zero(number, tmp_path):
+    process = start(tmp_path / "run")
+    wait_for((tmp_path / "run" / "history.csv").exists)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert f"stopped by {number.name}; go on with" in output and "Traceback" not in output
+    run = Run(tmp_path / "run")
+    assert run.config.steps == run.steps[-1] > 0
+    assert (tmp_path / "run" / "film.webp").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_snapshot(mnist, tmp_path):
+    recipe = small(PERCEPTRON, learning_rates=(1e30, 1e30))
+    with pytest.raises(GanDemoError, match=r"no longer finite at step \d+.*last snapshot: step 0"):
+        fit(recipe, mnist, tmp_path / "run", length=40, snapshots=2)
+    run = Run(tmp_path / "run")
+    assert run.steps == [0]
+    assert all(np.isfinite(value).all() for value in run.read_snapshot(0).values())
+
+
+def test_a_last_update_that_ruins_the_weights_is_no_snapshot(mnist, tmp_path, monkeypatch):
+    """No loss has seen it: the next step would have."""
+    step = training.Trainer.train_step
+
+    def ruin(trainer):
+        step(trainer)
+        if trainer.step == 4:
+            with torch.no_grad():
+                next(trainer.gan.generator.parameters()).view(-1)[0] = float("nan")
+
+    monkeypatch.setattr(training.Trainer, "train_step", ruin)
+    with pytest.raises(GanDemoError, match="a weight of mlp-mnist is no longer finite at step 4"):
+        fit(PERCEPTRON, mnist, tmp_path / "run", length=4, snapshots=2)
+    assert Run(tmp_path / "run").steps == [0]
+    assert all(np.isfinite(value).all() for value in Run(tmp_path / "run").read_snapshot(0).values())
+
+
+def test_a_full_disk_stops_with_one_clear_line_and_an_intact_folder(mnist, tmp_path, monkeypatch):
+    """The disk fills up while the third snapshot is written."""
+    from gan_demo import run as run_module
+
+    write, written = run_module.os.fsync, []
+
+    def full(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) > 25:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(descriptor)
+
+    monkeypatch.setattr(run_module.os, "fsync", full)
+    with pytest.raises(GanDemoError, match=r"disk is full.*--resume"):
+        fit(small(PERCEPTRON), mnist, tmp_path / "run", length=30, snapshots=8)
+    monkeypatch.undo()
+    run = Run(tmp_path / "run")
+    assert run.steps and all(run.read_snapshot(step) for step in run.steps)
+    assert not list((tmp_path / "run").rglob("*.part"))
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", length=30, snapshots=8, resume=True)
+    assert Run(tmp_path / "run").steps[-1] == 30
+
+
+def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_path):
+    process = start(tmp_path / "run", "--steps", "9000")
+    wait_for((tmp_path / "run" / "history.csv").exists)
+    (tmp_path / "run").rename(tmp_path / "elsewhere")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2 and "Traceback" not in output, output
+    assert f"{tmp_path / 'run'} is gone: it was removed or renamed while it was trained" in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(tmp_path):
+    first = start(tmp_path / "run", "--steps", "9000")
+    wait_for((tmp_path / "run" / "state" / "state.pt").exists)
+    before = Run(tmp_path / "run").config
+    for more in ([], ["--resume"]):
+        second = subprocess.run(
+            command(tmp_path / "run", *more), env=environment(), capture_output=True, text=True, check=False
+        )
+        assert second.returncode == 2 and len(second.stderr.strip().splitlines()) == 1, second.stderr
+        assert f"is being trained by process {first.pid} on " in second.stderr
+    now = Run(tmp_path / "run").config
+    assert replace(now, steps=before.steps, seconds=before.seconds) == before  # the first goes on
+    first.kill()
+    first.communicate()
+    assert (tmp_path / "run" / "state" / "lock").exists()  # and locks nothing any more
+    saved = (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns
+    third = start(tmp_path / "run", "--resume", "--steps", "9000")  # it hears signals once it trains
+    wait_for(lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved)
+    third.send_signal(signal.SIGTERM)
+    output, _ = third.communicate(timeout=60)
+    assert third.returncode == 0, output
+    assert not (tmp_path / "run" / "state" / "lock").exists()
