@@ -4,7 +4,8 @@ import argparse
 import os
 import shlex
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,18 +88,25 @@ def train(options: argparse.Namespace) -> None:
     settled = settle(options)
     with only_one(options.out) if _is_first() else nullcontext():
         try:
-            _train(options, *settled)
-        except torch.OutOfMemoryError:
-            size = settled[0].batch_size
-            raise GanDemoError(
-                f"the GPU has too little memory for {options.recipe} in batches of {size}: give a smaller "
-                "--batch-size, or --precision bf16"
-            ) from None
+            with _memory_explained(options.recipe, settled[0].batch_size):
+                _train(options, *settled)
         except GanDemoError as error:
             if int(os.environ.get("WORLD_SIZE", "1")) == 1:
                 raise
+            sys.stdout.flush()
             print(f"train.py: {error}", file=sys.stderr, flush=True)
             os._exit(2)  # NCCL would wait for the others before it lets this process end, and they for this one
+
+
+@contextmanager
+def _memory_explained(recipe: str, batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise GanDemoError(
+            f"the GPU has too little memory for {recipe} in batches of {batch_size}: give a smaller --batch-size, or "
+            "--precision bf16"
+        ) from None
 
 
 def _is_first() -> bool:

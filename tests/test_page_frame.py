@@ -50,6 +50,8 @@ def test_the_picture_and_its_slider_are_in_sight_at_once_however_tall_the_frame_
     expect(frame.locator("#masthead")).to_be_hidden()
     stage = frame.locator("#film .current canvas").bounding_box()
     assert stage["y"] >= HEADER and stage["y"] + stage["height"] <= 720 and stage["height"] > 500
+    scrub = frame.locator("#film .scrub").bounding_box()
+    assert stage["y"] + stage["height"] < scrub["y"] and scrub["y"] + scrub["height"] <= 720
 
 
 def test_the_bar_of_the_page_around_it_says_what_is_shown_and_nothing_of_the_visitor(app, visit):

@@ -59,7 +59,7 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     guest = visit(stage).open(wait=LIVE, tab="live").page  # who comes second watches the first
     expect(guest.locator(".live .hint")).to_contain_text("you watch it")
     expect(guest.get_by_role("button", name="Stop")).to_be_hidden()
-    expect(guest.get_by_role("slider", name="k, discriminator")).to_be_disabled()
+    expect(guest.get_by_role("slider", name="k, D steps")).to_be_disabled()
     status, answer = ask(stage, "stop.json", {}, **{"X-Gan-Live": "guessed"})
     assert (status, answer["error"][:40]) == (400, "this training is another visitor's: watc")
     assert ask(stage, "start.json", {"recipe": "mlp-mnist"})[0] == 403  # as another site's page would send it
@@ -95,7 +95,7 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert np.abs(speaker.tiles() - last).max() > 1
 
     page.get_by_role("tab", name="Live").click()
-    page.get_by_label("k, discriminator").press("Home")  # what is turned after the end counts when it goes on
+    page.get_by_label("k, D steps").press("Home")  # what is turned after the end counts when it goes on
     page.get_by_role("button", name="Go on").click()
     until(lambda: Run(run).steps[-1] > steps[-1])
     until(lambda: Run(run).read_history()[-1]["k"] == 1)

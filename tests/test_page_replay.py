@@ -245,6 +245,8 @@ def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players
     visitor.sees(players["a-plain"].film(range(3, 19))[-1])
     visitor.page.locator("#seed input").fill("4")
     visitor.sees(players["a-plain"].film(range(4, 20))[-1])
+    visitor.page.mouse.up(button="right")
+    visitor.sees(players["a-plain"].film(range(4, 20))[-1])
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_the_core_knows_no_web_and_the_web_no_training():
     for path in tracked("gan_demo/*.py"):
         names = imported(path)
         if "ui" in path.parts:
-            assert not names & {f"gan_demo.{room}" for room in TRAINING}, path
+            rooms = {name.split(".")[1] for name in names if name.startswith("gan_demo.")}
+            assert not rooms & set(TRAINING), path
         elif "benchmark" not in path.parts:
             assert not any(name.split(".")[0] in ("gradio", "gradio_client") for name in names), path
 

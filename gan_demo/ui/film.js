@@ -306,8 +306,9 @@ seek.addEventListener("pointerdown", (event) => {
   stop();
   if (event.pointerType !== "touch") seekTo(event); // a finger may be about to scroll the page
 });
-seek.addEventListener("pointerup", seekTo);
-seek.addEventListener("pointermove", (event) => seek.hasPointerCapture(event.pointerId) && seekTo(event));
+for (const kind of ["pointermove", "pointerup"]) {
+  seek.addEventListener(kind, (event) => seek.hasPointerCapture(event.pointerId) && seekTo(event));
+}
 seek.addEventListener("lostpointercapture", rest);
 
 const press = (selector, action) => part(selector).addEventListener("click", action);

@@ -24,7 +24,8 @@ Object.assign(gan, (() => {
     });
   }
 
-  addEventListener("gradio:iframe-resizer-ready", measure);
+  // Gradio's toasts ask too, and end what was asked when they go: so once more where the window is another.
+  for (const kind of ["gradio:iframe-resizer-ready", "resize"]) addEventListener(kind, measure);
   measure();
 
   return { tellFrame };

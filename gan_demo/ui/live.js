@@ -32,6 +32,7 @@ let turns = 0; // of knobs, and the server's answers to them: a status from befo
 let turning = false; // whether such an answer is still to come
 let watched = false; // what runs stands in the form
 let hint = "";
+let seatless = false; // the button that had the keyboard's focus is hidden
 let timer = 0;
 
 /* Who has the hands on a training shows this; it outlives the page where the browser lets it. */
@@ -311,7 +312,11 @@ function drawControls(settled = true) {
   part(".go-on").hidden = !goesOn;
   part(".pause").hidden = !(hands && status.phase === "training");
   part(".stop").hidden = !(hands && ["starting", "training", "paused"].includes(status.phase));
-  if (focused?.hidden && focused.closest(".live .acts")) part(".acts button:not([hidden])")?.focus(); // its place was taken
+  if (focused?.hidden && focused.closest(".live .acts")) seatless = true;
+  if (seatless && status.phase !== "starting") { // a key pressed twice on Start shall not be a Stop
+    seatless = false;
+    if (document.activeElement === document.body) part(".acts button:not([hidden])")?.focus();
+  }
   sayHint();
 }
 

@@ -78,9 +78,9 @@
   });
 
   document.addEventListener("click", (event) => {
-    const name = event.target.closest("[data-do]")?.dataset.do;
-    if (name) actions[name]();
     const used = event.target.closest('button, input[type="checkbox"]'); // by pointer: the keys are the page's
     if (used && event.detail && !used.closest("dialog") && !used.matches(":focus-visible")) used.blur();
+    const name = event.target.closest("[data-do]")?.dataset.do;
+    if (name) actions[name]();
   });
 })();
