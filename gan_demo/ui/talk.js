@@ -10,8 +10,9 @@
       const dialog = document.querySelector("dialog.help");
       const around = document.querySelector(".gradio-container");
       if (dialog.parentElement !== around) around.append(dialog); // out of the masthead, which a talk hides with all in it
-      if (dialog.open) dialog.close();
-      else dialog.showModal();
+      if (dialog.open) return dialog.close();
+      dialog.showModal();
+      dialog.querySelector("h2").focus(); // read from the top, also where it is longer than the window
     },
     theme() {
       const dark = document.body.classList.toggle("dark");
