@@ -232,6 +232,17 @@ def test_a_space_is_reached_from_outside_and_ones_own_machine_is_not(space, serv
     assert done.stdout.strip() == served
 
 
+@pytest.mark.parametrize(("value", "allowed"), [("1", True), ("0", False), (None, False)])
+def test_a_space_opens_the_hub_to_visitors_by_a_variable(value, allowed, monkeypatch):
+    """It starts the app without options."""
+    import app
+
+    monkeypatch.delenv("GAN_DEMO_ALLOW_HUB", raising=False)
+    if value is not None:
+        monkeypatch.setenv("GAN_DEMO_ALLOW_HUB", value)
+    assert app.parse([]).allow_hub is allowed
+
+
 def test_a_zero_gpu_space_finds_the_function_that_it_insists_on(tmp_path, monkeypatch):
     from gan_demo.ui.endpoints import declare_zero_gpu
 
