@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from gan_demo.augment import augmentation
+from gan_demo.augment import augmentation, mirror
 from gan_demo.capture import Captured
 from gan_demo.ema import MovingAverage
 from gan_demo.losses import LOSSES, Batch, Look, Terms
@@ -66,7 +66,7 @@ class GAN:
     def update(self, recipe: Recipe, batches: Sequence[Batch]) -> Terms:
         """The updates of both networks, by the recipe as it is at this moment."""
         for pixels, classes in batches:
-            real = self.normalise(pixels), classes
+            real = self.real_images(pixels), classes
             terms = self.train_discriminator(recipe, real)
         return terms | self.train_generator(recipe, real)
 
@@ -99,7 +99,8 @@ class GAN:
 
     def _look(self, discriminator: nn.Module, count: int) -> Look:
         """The discriminator behind one augmentation, drawn for `count` rows and the same for all that it is shown."""
-        augment = augmentation(self.recipe.augment, lambda numbers: self._even(count, numbers))
+        names = tuple(name for name in self.recipe.augment if name != "mirror")
+        augment = augmentation(names, lambda numbers: self._even(count, numbers))
         return lambda images, classes: discriminator(augment(images), self.one_hot(classes))
 
     def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
@@ -113,6 +114,11 @@ class GAN:
     def normalise(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 images as float in [-1, 1], laid out as the networks like them."""
         return pixels.to(memory_format=self.memory_format).float().div_(127.5).sub_(1)
+
+    def real_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 images (N, C, H, W) as the networks like them, half of them mirrored where the recipe says so."""
+        images = self.normalise(pixels)
+        return mirror(images, self._even(len(images), 1)) if "mirror" in self.recipe.augment else images
 
     def latents(self, real_classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (N, latent_size) and class indices (N,) for fakes, as many as there are real images.

@@ -52,7 +52,7 @@ class Recipe:
     discriminator_dropout: float = 0.0
     batch_norm_momentum: float = 0.1  # weight of the newest batch in the running statistics
     gradient_penalty: float = 0.0  # gamma of the relativistic loss: weight of R1 and R2
-    augment: tuple[str, ...] = ()  # names of gan_demo.augment.WAYS, applied to all that the discriminator sees
+    augment: tuple[str, ...] = ()  # names of gan_demo.augment.WAYS: what the discriminator sees
     annealing: tuple[int, float, float] = (0, 1.0, 1.0)  # over so many images learning rates and gamma fall to a share
     ema: float = 0.999  # decay of the generator's moving average a step; 0 keeps the raw generator
     facts: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)  # (what, published, what runs)

@@ -193,7 +193,9 @@ DCGAN_ANIME = Recipe(
          "32-64-128-256 channels, 4x4 stride 2, batch norm but on the first, the sigmoid in the loss"),
         ("labels", "real in [0.8, 1], fake in [0, 0.2], generator towards the noisy real labels", "the same"),
         ("optimiser", "Adam 1.5e-4, beta1 0.5", "the same, beta2 0.999"),
-        ("batch, length", "not said; pictures every 100 steps", "64, 100 epochs (33,800 steps)"),
+        ("batch, length", "not said; pictures every 100 steps",
+         "64, 100 epochs (33,800 steps); tried for 66 of them it is best after 14 (sliced Wasserstein distance 22), "
+         "then all faces become one (76 after 21, 126 at the end)"),
         ("widths", "not said", "half of what DCGANs usually have: 100 epochs take an hour on two CPU cores with AMX, "
          "and sixteen snapshots 18 MB"),
         ("weights at the start", "not said", "normal 0.02 (arXiv:1511.06434, section 4)"),
@@ -273,7 +275,7 @@ MODERN_CIFAR10 = Recipe(
         ("optimiser", "Adam 2e-4 falling to 5e-5 as gamma does, betas (0, 0.9 rising to 0.99)",
          "the same, beta2 0.99 from the start"),
         ("augmentation", "that of StyleGAN2-ADA, probability rising to 0.55, and mirrored images",
-         "mirror, translation, cutout (arXiv:2006.10738)"),
+         "mirror of real images, translation, cutout (arXiv:2006.10738)"),
         ("moving average", "half-life rising to 5 million images", "decay 0.9995: half-life 355,000 images"),
         ("batch, length", "512, far more than 20 million images",
          "256, 130 epochs (25,350 steps, 6.5 million images): 12 GFLOP an image, so 20 minutes on one H200 where it "
@@ -309,7 +311,7 @@ MODERN_ANIME = Recipe(
         ("optimiser", "Adam 2e-4 falling to 5e-5 as gamma does, betas (0, 0.9 rising to 0.99)",
          "the same, beta2 0.99 from the start"),
         ("augmentation", "that of StyleGAN2-ADA, and mirrored images",
-         "mirror, colour, translation, cutout (arXiv:2006.10738): 21,678 faces are few"),
+         "mirror of real images, colour, translation, cutout (arXiv:2006.10738): 21,678 faces are few"),
         ("moving average", "half-life rising to 500,000 images", "decay 0.9995: half-life 355,000 images"),
         ("batch, length", "256, far more than 20 million images",
          "256, 200 epochs (16,800 steps, 4.3 million images): 18 GFLOP an image, so 20 minutes on one H200 where it "

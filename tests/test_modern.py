@@ -14,9 +14,11 @@ from torch import nn
 
 from gan_demo import augment, recipes
 from gan_demo.cost import cost, discriminator_of, generator_of
+from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES, steepness
 from gan_demo.networks import Verdict, build_generator
 from gan_demo.networks.residual import Grouped
+from gan_demo.parallel import World
 from gan_demo.player import open_run
 from gan_demo.run import Run
 
@@ -91,6 +93,18 @@ def test_the_grouped_convolution_is_torchs_own_with_all_gradients_of_gradients()
         (slope,) = torch.autograd.grad(out, x, create_graph=True)
         ends.append([out, slope, *torch.autograd.grad(slope.square().sum() + out, (x, ours.weight, ours.bias))])
     torch.testing.assert_close(*ends)
+
+
+def test_real_images_alone_are_mirrored():
+    gan = GAN(small(MODERN[1], augment=("mirror",)), 0, World(torch.device("cpu")), torch.device("cpu"))
+    pixels = torch.randint(256, (64, 3, 64, 64), dtype=torch.uint8)
+    shown = gan.real_images(pixels)
+    turned = [torch.equal(a, b.flip(2)) for a, b in zip(shown, gan.normalise(pixels), strict=True)]
+    assert 16 < sum(turned) < 48 and sum(map(torch.equal, shown, gan.normalise(pixels))) == 64 - sum(turned)
+    seen = []
+    look = gan._look(lambda images, _: seen.append(images), 64)
+    look(shown, torch.zeros(64, dtype=torch.int64))
+    assert torch.equal(seen[0], shown)
 
 
 def test_what_is_moved_is_moved_whole_and_half_of_a_side_is_hidden():
