@@ -13,7 +13,7 @@ const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
 const MOVING = 600; // ms in which a point gets to its new place
 const SIDE = 4; // tiles in a row
 const PRESETS = {
-  published: { k: null, d: 0, hint: "" },
+  default: { k: null, d: 0, hint: "" },
   small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
   large: { k: 24, d: 0, hint: "24 discriminator steps for each step of the generator." },
 };
