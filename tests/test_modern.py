@@ -11,13 +11,14 @@ import pytest
 import torch
 from conftest import ROOT, fit, small
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_demo import augment, recipes
 from gan_demo.cost import cost, discriminator_of, generator_of
 from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES, steepness
 from gan_demo.networks import Verdict, build_generator
-from gan_demo.networks.residual import Grouped
+from gan_demo.networks.residual import Convolution, Double, Grouped
 from gan_demo.parallel import World
 from gan_demo.player import open_run
 from gan_demo.run import Run
@@ -83,16 +84,65 @@ def test_an_augmentation_changes_images_alike_and_has_gradients_of_every_order(n
     assert torch.autograd.gradcheck(changed, few) and torch.autograd.gradgradcheck(changed, few)
 
 
-def test_the_grouped_convolution_is_torchs_own_with_all_gradients_of_gradients():
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Grouped(32), lambda: Convolution(8, 24), lambda: Convolution(8, 24, bias=False)],
+    ids=["grouped", "1x1", "1x1-without-bias"],
+)
+def test_a_convolution_under_a_penalty_is_torchs_own_with_all_gradients_of_gradients(make):
     torch.manual_seed(0)
-    ours = Grouped(32).double()
-    x = torch.randn(2, 32, 5, 5, dtype=torch.double, requires_grad=True)
-    ends = []
-    for layer in (ours, lambda x: nn.functional.conv2d(x, ours.weight, ours.bias, padding=1, groups=2)):
+    ours = make().double()
+    x = torch.randn(2, ours.in_channels, 5, 5, dtype=torch.double, requires_grad=True)
+    ends, layers = [], (ours, lambda x: nn.Conv2d.forward(ours, x))
+    for layer in layers:
         out = layer(x).pow(3).sum()
         (slope,) = torch.autograd.grad(out, x, create_graph=True)
-        ends.append([out, slope, *torch.autograd.grad(slope.square().sum() + out, (x, ours.weight, ours.bias))])
+        ends.append([out, slope, *torch.autograd.grad(slope.square().sum() + out, (x, *ours.parameters()))])
     torch.testing.assert_close(*ends)
+    ours.float()
+    x = x.detach().float().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        outs = [layer(x) for layer in layers]
+    assert torch.equal(*outs) and torch.equal(*(torch.autograd.grad(out.square().sum(), x)[0] for out in outs))
+
+
+def test_no_penalty_takes_a_whole_image_for_a_kernel():
+    """Torch's own convolutions do in their second backward, and on a GPU that is no kernel anybody made fast."""
+    kernels = set()
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            if function is torch.ops.aten.convolution.default:
+                kernels.add(tuple(args[1].shape[2:]))
+            return function(*args, **(kwargs or {}))
+
+    gan = GAN(DIGITS, 10, World(torch.device("cpu")), torch.device("cpu"))
+    with Watch():
+        gan.train_discriminator(DIGITS, (torch.rand(16, 1, 32, 32), torch.arange(16) % 10))
+    assert kernels == {(1, 1), (3, 3)}
+
+
+def test_twice_the_size_is_bilinear_and_nothing_moves():
+    double, x = Double(), torch.randn(2, 3, 4, 5, dtype=torch.double, requires_grad=True)
+    torch.testing.assert_close(double(x), nn.functional.interpolate(x, scale_factor=2, mode="bilinear"))
+    torch.testing.assert_close(double(x.flip(2, 3)), double(x).flip(2, 3))
+    assert torch.autograd.gradcheck(double, x) and torch.autograd.gradgradcheck(double, x)
+    blob = torch.zeros(1, 1, 4, 4)
+    blob[..., 1:3, 1:3] = 1
+    across = double(double(double(blob))).sum((0, 1, 2))
+    assert float((across * torch.arange(32)).sum() / across.sum()) == pytest.approx(15.5)
+
+
+def test_rates_fall_by_real_images_however_many_batches_a_step_takes():
+    """As epochs are counted: with k = 2 it would else end half-way."""
+    cpu = torch.device("cpu")
+    gan = GAN(replace(DIGITS, discriminator_steps=2), 10, World(cpu), cpu)
+    batch = torch.zeros(16, 1, 32, 32, dtype=torch.uint8), torch.arange(16) % 10
+    for _ in range(2):
+        gan.step([batch] * 2)
+    assert gan.batches == 4 and DIGITS.annealing[0] == 64 == gan.batches * 16
+    gan.step([batch] * 2)
+    assert gan.generator_adam.param_groups[0]["lr"] == pytest.approx(DIGITS.learning_rates[0] * DIGITS.annealing[1])
 
 
 def test_real_images_alone_are_mirrored():
@@ -160,6 +210,7 @@ def test_a_fresh_network_keeps_the_scale_of_what_goes_through_it():
         images = generator(torch.randn(16, 64), classes)
         assert 0.3 < float(images.std()) < 3
         assert 0.01 < float(discriminator(images, classes).source.std()) < 3
+        assert float(discriminator.embedding.weight.std() * math.sqrt(10 * 64)) == pytest.approx(1, rel=0.1)  # R3GAN's
 
 
 def test_a_modern_run_is_played_and_its_history_and_config_say_what_it_is(modern_run):

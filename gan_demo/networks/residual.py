@@ -20,7 +20,7 @@ GAIN = math.sqrt(2 / (1 + 0.2**2))  # keeps the variance through a leaky ReLU of
 
 
 class _ByInput(torch.autograd.Function):
-    """A grouped 3x3 convolution's gradient by its input, whose own gradients are a convolution each."""
+    """A convolution's gradient by its input, whose own gradients are a convolution each."""
 
     @staticmethod
     def forward(ctx: Any, gradient: torch.Tensor, weight: torch.Tensor, x: torch.Tensor, groups: int) -> torch.Tensor:
@@ -32,21 +32,23 @@ class _ByInput(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, change: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         gradient, weight = ctx.saved_tensors
-        by_gradient = F.conv2d(change, weight, padding=1, groups=ctx.groups)
+        by_gradient = F.conv2d(change, weight, padding=weight.shape[2] // 2, groups=ctx.groups)
         return by_gradient, _backward(gradient, change, weight, ctx.groups, 1), None, None
 
 
 class _Convolve(torch.autograd.Function):
-    """A grouped 3x3 convolution for gradient penalties; torch's own takes the groups one by one in its second backward.
+    """A convolution for gradient penalties; torch's second backward takes whole images for kernels, group by group.
 
     With create_graph there is a gradient by the input alone: that is what R1 and R2 ask for.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, groups: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, groups: int
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.groups = groups
-        return F.conv2d(x, weight, bias, padding=1, groups=groups)
+        return F.conv2d(x, weight, bias, padding=weight.shape[2] // 2, groups=groups)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
@@ -54,28 +56,40 @@ class _Convolve(torch.autograd.Function):
         by_x = _ByInput.apply(gradient, weight, x.detach(), ctx.groups) if ctx.needs_input_grad[0] else None
         if torch.is_grad_enabled() or not ctx.needs_input_grad[1]:
             return by_x, None, None, None
-        return by_x, _backward(gradient, x, weight, ctx.groups, 1), gradient.sum((0, 2, 3)), None
+        by_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        return by_x, _backward(gradient, x, weight, ctx.groups, 1), by_bias, None
 
 
 def _backward(gradient: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, groups: int, which: int) -> torch.Tensor:
-    """A grouped 3x3 convolution's gradient by its input (`which` is 0) or its weights (1)."""
-    mask, one = [which == 0, which == 1, False], [1, 1]
-    return torch.ops.aten.convolution_backward(gradient, x, weight, None, one, one, one, False, [0, 0], groups, mask)[
-        which
-    ]
+    """A convolution's gradient by its input (`which` is 0) or its weights (1)."""
+    mask, one, padding = [which == 0, which == 1, False], [1, 1], [weight.shape[2] // 2] * 2
+    gradients = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, one, padding, one, False, [0, 0], groups, mask
+    )
+    return gradients[which]
 
 
-class Grouped(nn.Conv2d):
+class Convolution(nn.Conv2d):
+    """A convolution that keeps the size, for gradient penalties: 1x1 where no other `size` is given."""
+
+    def __init__(self, before: int, after: int, size: int = 1, groups: int = 1, bias: bool = True):
+        super().__init__(before, after, size, padding=size // 2, groups=groups, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        device = "cpu" if x.is_meta else x.device.type  # the meta device knows no autocast
+        if torch.is_autocast_enabled(device):  # which sees no function of ours
+            x = x.to(torch.get_autocast_dtype(device))
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return _Convolve.apply(x, self.weight.to(x.dtype), bias, self.groups)
+
+
+class Grouped(Convolution):
     """A 3x3 convolution in groups of GROUP channels."""
 
     def __init__(self, width: int):
         if width % GROUP:
             raise GanDemoError(f"a width of {width // EXPANSION} will not do: give a multiple of {GROUP // EXPANSION}")
-        super().__init__(width, width, 3, padding=1, groups=width // GROUP)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)  # type: ignore[union-attr]
-        return _Convolve.apply(x, weight, bias, self.groups)
+        super().__init__(width, width, 3, groups=width // GROUP)
 
 
 class Block(nn.Module):
@@ -85,11 +99,11 @@ class Block(nn.Module):
         super().__init__()
         inner = EXPANSION * width
         self.layers = nn.Sequential(
-            nn.Conv2d(width, inner, 1),
+            Convolution(width, inner),
             nn.LeakyReLU(0.2, inplace=True),
             Grouped(inner),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(inner, width, 1, bias=False),
+            Convolution(inner, width, bias=False),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -102,11 +116,15 @@ def blocks(width: int) -> list[nn.Module]:
 
 
 class Double(nn.Module):
-    """Twice the size by [1, 2, 1] interpolation, made of two steps whose gradients are the same in every run."""
+    """Twice the size by bilinear interpolation, [1, 3, 3, 1] / 4 along each axis.
+
+    In steps whose gradients are the same in every run: those of torch's own are summed on a GPU in any order.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = F.interpolate(x, scale_factor=2, mode="nearest")
-        return F.avg_pool2d(x, 2, stride=1, padding=1, count_include_pad=False)[..., :-1, :-1]
+        x = F.avg_pool2d(x, 2, stride=1, padding=1, count_include_pad=False)
+        return F.avg_pool2d(x, 2, stride=1)
 
 
 def fixup_init(network: nn.Module) -> None:
@@ -156,15 +174,17 @@ class Discriminator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         widths = recipe.discriminator_widths
-        layers = [nn.Conv2d(recipe.channels, widths[0], 1, bias=False), *blocks(widths[0])]  # w0 x 32 x 32
+        layers = [Convolution(recipe.channels, widths[0], bias=False), *blocks(widths[0])]  # w0 x 32 x 32
         for before, after in pairwise(widths):  # w1 x 16 x 16, ...
-            layers += [nn.AvgPool2d(2), nn.Conv2d(before, after, 1, bias=False), *blocks(after)]
+            layers += [nn.AvgPool2d(2), Convolution(before, after, bias=False), *blocks(after)]
         self.layers = nn.Sequential(*layers)
         end = recipe.image_size // 2 ** (len(widths) - 1)
         self.basis = nn.Parameter(torch.randn(widths[-1], end, end) / end)
         self.head = nn.Linear(widths[-1], recipe.latent_size if classes else 1, bias=False)
         self.embedding = nn.Linear(classes, recipe.latent_size, bias=False) if classes else None
         fixup_init(self)
+        if self.embedding is not None:
+            self.embedding.weight.data.div_(math.sqrt(recipe.latent_size))  # of that many products the verdict is a sum
 
     def forward(self, x: torch.Tensor, classes: torch.Tensor | None = None) -> Verdict:
         x = self.layers(x)
@@ -172,5 +192,5 @@ class Discriminator(nn.Module):
             features = self.head((x.float() * self.basis).sum((2, 3)))
             if self.embedding is None:
                 return Verdict(features.squeeze(1))
-            wanted = self.embedding(classes) / math.sqrt(features.shape[1])
-            return Verdict((features * wanted).sum(1))  # projection (arXiv:1802.05637), of the class term alone
+            # Projection (arXiv:1802.05637), of the class term alone.
+            return Verdict((features * self.embedding(classes)).sum(1))
