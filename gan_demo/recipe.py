@@ -111,6 +111,7 @@ HYPERPARAMETERS = tuple(
 )
 OWN = ("batch_size", "ema", "discriminator_steps", "learning_rates")  # a person may set otherwise, some while it trains
 LATER = ("gradient_penalty", "augment", "annealing")  # the first runs lack them; a run records them where it uses them
+EMA_FACT = ("moving average", "none", "decay 0.999, warmed up; `--ema 0` keeps the raw generator as published")
 
 
 def full_name(recipe: str, option: str | None, dataset: str | None = None) -> str:
