@@ -6,10 +6,16 @@ import re
 import pytest
 from growing import SOON
 from playwright.sync_api import expect
+from waiting import wait_until
 
 from gan_demo.player import open_run
 from gan_demo.run import Run
 from gan_demo.ui.library import Library
+
+NEWER = """async () => {
+  const card = await gan.card(gan.state.model);
+  (await gan.bitmap(gan.url(card, "film.webp", { seed: gan.state.seed }))).close();
+}"""
 
 
 def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
@@ -58,7 +64,9 @@ def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     page.mouse.down()
     visitor.sees(film[1])
     growing.grow()
-    page.wait_for_function("async () => (await gan.card(gan.state.model)).snapshots.length === 4")  # it knows of it
+    known = "async () => (await gan.card(gan.state.model)).snapshots.length"
+    wait_until(lambda: page.evaluate(known) == 4)
+    page.evaluate(NEWER)  # the sheet that could take its place is there
     visitor.settle()
     expect(page.locator("#film .scrub")).to_have_attribute("max", "2")
     page.mouse.up()

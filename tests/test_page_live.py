@@ -81,12 +81,21 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     page.get_by_role("button", name="k too large").click()
     until(lambda: Run(run).read_history()[-1]["k"] == 24)
     assert Run(run).read_history()[-1]["discriminator_rate"] == 2e-3
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".live .said")).to_contain_text("Paused", timeout=LONG)
+    page.get_by_label("Learning rate, generator").press("ArrowRight")
+    page.get_by_role("button", name="Go on").click()
+    until(lambda: Run(run).read_history()[-1]["generator_rate"] == 4e-3)
+    page.get_by_label("Learning rate, generator").press("ArrowLeft")
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     steps = Run(run).steps
     expect(page.locator(".live .push")).to_contain_text(f"--steps {steps[-1]} --push-to-hub USER/mlp-fashion-mnist")
     page.get_by_role("button", name="Replay it").click()
     expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST")
+    page.reload()  # it came after the server had begun
+    expect(page.locator("#model input")).to_have_value("MLP GAN on MNIST")
+    expect(page.locator(".notice p")).to_have_count(0)
     expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(steps) - 1))
     assert json.loads((run / "film.json").read_text())["steps"] == steps
     last = speaker.tiles()
@@ -118,7 +127,7 @@ def until(true) -> None:
 
 def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     """Without classes a recipe is chosen that needs none. A folder with classes is dropped, of fewer pictures than a
-    batch; the app is told to end while it trains, and the training's state is saved."""
+    batch: it takes half of them; the app is told to end while it trains, and the training's state is saved."""
     for index in range(40):
         path = tmp_path / "mine" / ("cats", "dogs")[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +148,7 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     page.wait_for_selector(LIVE, timeout=LONG)
     run = Run(tmp_path / "live" / "live-cdcgan-mnist-slim")
     assert (run.config.classes, run.config.dataset_images) == (["cats", "dogs"], 40)
-    assert run.config.as_recipe().batch_size == 40
+    assert run.config.as_recipe().batch_size == 20
     page.close()
     stage.process.send_signal(signal.SIGTERM)
     assert stage.process.wait(60) == -signal.SIGTERM

@@ -29,7 +29,7 @@ def test_another_seed_run_and_class_are_another_film(served, visit, players):
     visitor.sees(players["a-plain"].film(range(16))[-1])
     visitor.page.locator("#seed input").fill("77")
     visitor.sees(players["a-plain"].film(range(77, 93))[-1])
-    expect(visitor.page.locator("#class")).to_have_count(0)
+    expect(visitor.page.locator("#class")).to_be_hidden()
     visitor.choose("model", "Conditional DCGAN on MNIST")
     visitor.sees(players["b-classes"].film(range(77, 93))[-1])
     visitor.choose("class", "3")
@@ -39,7 +39,7 @@ def test_another_seed_run_and_class_are_another_film(served, visit, players):
     visitor.choose("model", "DCGAN on MNIST")
     visitor.sees(players["a-plain"].film(range(77, 93))[-1])
     assert "class" not in visitor.page.url
-    expect(visitor.page.locator("#class")).to_have_count(0)
+    expect(visitor.page.locator("#class")).to_be_hidden()
 
 
 def test_a_link_restores_what_was_seen_and_back_goes_back(served, visit, players):

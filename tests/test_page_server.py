@@ -205,6 +205,27 @@ def test_wrong_options_of_the_app_end_in_one_line(arguments):
     assert arguments[0] in ended.stderr
 
 
+def test_an_address_that_is_not_this_machine_s_ends_in_one_line(runs):
+    for host in ("203.0.113.1", "a..b"):
+        ended = started("--runs", str(runs / "a-plain"), "--host", host)
+        assert ended.returncode == 2
+        says = f"'{host}' is no address of this machine: give 127.0.0.1, or 0.0.0.0 for all of them, with --host"
+        assert ended.stderr == f"app.py: {says}\n"
+
+
+def test_a_stray_folder_beside_the_shipped_runs_stops_nothing(tmp_path, monkeypatch):
+    import app
+    from gan_demo.ui.library import Library
+
+    monkeypatch.delenv("GAN_DEMO_RUNS", raising=False)
+    monkeypatch.setattr(app, "CHECKPOINTS", tmp_path)
+    toy_run(tmp_path / "a-plain", "mlp-mnist")
+    toy_run(tmp_path / app.FIRST, "mlp-mnist")
+    for name in (".ipynb_checkpoints", "half/state"):
+        (tmp_path / name).mkdir(parents=True)
+    assert list(Library(app.default_sources()).runs) == [app.FIRST, "a-plain"]
+
+
 def test_a_port_in_use_ends_in_one_line(runs):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

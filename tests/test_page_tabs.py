@@ -134,6 +134,17 @@ def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
     for index in (20, 40, 59):
         visitor.scrub(index, "#walk-film")
         visitor.sees(way[index : index + 1], canvas)
+    page.get_by_role("button", name="Remove stop B").click()
+    expect(page).to_have_url(re.compile("stops=10(%3A|:)1&"))
+    expect(page.get_by_label("Class of stop C")).to_have_count(0)
+
+
+def test_a_walk_is_replayed_through_training(app, visit, players):
+    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk")
+    visitor.scrub(20, "#walk-film")
+    visitor.page.get_by_label("Snapshot, step").press("Home")
+    expect(visitor.page).to_have_url(re.compile("step=0"))
+    visitor.sees(players["a-plain"].interpolate(3, 4, 60, step=0)[20:21], f"{WALK} .current canvas")
 
 
 def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):

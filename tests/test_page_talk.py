@@ -42,6 +42,10 @@ def test_keys_move_the_film_and_choose(served, visit, players):
     page.keyboard.press(" ")
     page.keyboard.press("r")
     expect(page).not_to_have_url(re.compile("seed=4&"))
+    drawn = visitor.state("seed")
+    page.get_by_role("button", name="Random").click()
+    page.wait_for_function("before => gan.state.seed !== before", arg=drawn)
+    expect(page.locator("#seed input")).to_have_value(str(visitor.state("seed")))
 
 
 def test_keys_rest_while_a_person_types(served, visit):
@@ -61,7 +65,7 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
     page = visitor.page
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile("talk=1"))
-    for gone in ("#masthead", "[role=tablist]", "#film .transport", "#film .seek", "footer"):
+    for gone in ("#model", "#seed", ".tools button", "[role=tablist]", "#film .transport", "#film .seek", "footer"):
         expect(page.locator(gone).first).to_be_hidden()
     stage = page.locator("#film .current canvas").bounding_box()
     assert stage["height"] > 600
@@ -71,9 +75,9 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
     page.keyboard.press("Home")
     visitor.sees(players["a-plain"].film(range(4, 20))[0])
     page.keyboard.press("Escape")
-    expect(page.locator("#masthead")).to_be_visible()
+    expect(page.locator("#seed")).to_be_visible()
     linked = visit(served).open(model="a-plain", talk=1)
-    expect(linked.page.locator("#masthead")).to_be_hidden()
+    expect(linked.page.locator("#seed")).to_be_hidden()
     linked.page.keyboard.press("PageUp")  # a presenter's clicker
     expect(linked.page).to_have_url(re.compile(f"step={STEPS[-2]}"))
 
@@ -117,7 +121,7 @@ def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(page.locator("#masthead")).to_be_hidden()  # the talk goes on
+    expect(page.locator("#seed")).to_be_hidden()  # the talk goes on
     page.keyboard.press("p")
     visitor.open(wait=TABS["generate"], tab="generate")
     page.keyboard.press("f")
@@ -138,20 +142,38 @@ def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
     visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
     small = visitor.page.evaluate(
-        """() => [...document.querySelectorAll("#masthead button, .film button, .live button, .controls .text")]
-          .filter((button) => button.offsetParent && button.getBoundingClientRect().height < 40)
-          .map((button) => button.outerHTML.slice(0, 80))"""
+        """() => [...document.querySelectorAll("#masthead button, .tabitem :is(button, select, input[type=range])")]
+          .filter((one) => !one.matches(".tile"))
+          .map((one) => [one, one.getBoundingClientRect()])
+          .filter(([one, box]) => one.offsetParent && Math.min(box.width, box.height) < 44)
+          .map(([one]) => one.outerHTML.slice(0, 80))"""
     )
     assert small == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+def wrong(page):
+    """What axe finds."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
 @pytest.mark.parametrize("tab", TABS)
-def test_axe_finds_nothing_wrong(app, visit, scheme, tab):
-    visitor = visit(app, color_scheme=scheme)
-    visitor.open(wait=TABS[tab], model="b-classes", tab=tab, step=STEPS[3])
-    found = Axe().run(visitor.page).response["violations"]
-    assert [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]] == []
+def test_axe_finds_nothing_wrong(app, visit, tab):
+    visitor = visit(app, reduced_motion="reduce")  # no colour is on its way to another
+    page = visitor.open(wait=TABS[tab], model="b-classes", tab=tab, step=STEPS[3]).page
+    assert wrong(page) == []
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("body.dark")).to_have_count(1)
+    assert wrong(page) == []
+    page.get_by_role("button", name="Talk").click()
+    assert wrong(page) == []
+
+
+def test_axe_finds_nothing_wrong_with_the_help(app, visit):
+    page = visit(app).open(model="a-plain").page
+    page.keyboard.press("?")
+    expect(page.locator("dialog.help")).to_be_visible()
+    assert wrong(page) == []
 
 
 def test_a_page_can_be_used_by_keyboard_alone(served, visit, players):

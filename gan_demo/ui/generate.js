@@ -8,6 +8,7 @@ const SAVED_SIDE = 256; // pixels at least: a saved tile is enlarged by a whole 
 
 const part = (selector) => element.querySelector(selector);
 const section = part(".generate");
+const drawStep = gan.snapshots(part);
 let shown = null; // {card, facts, picture}: what the grid holds
 
 part(".tiles").append(...COUNTS.map((count) => new Option(count, count)));
@@ -35,7 +36,9 @@ const load = gan.newest(async (signal) => {
       gan.bitmap(gan.url(card, "grid.png", asked), signal),
       gan.answer(gan.url(card, "grid.json", asked), "json", { signal, patience: gan.PAINTING }),
     ]);
+    const old = shown?.picture;
     shown = { card, facts, picture, rows: state.rows && card.classes !== null };
+    old?.close();
     if (gan.state.model === card.key) drawControls(card, gan.state); // as it is by now: a hand may have gone on
     drawGrid();
     section.dataset.shown = JSON.stringify(asked);
@@ -48,13 +51,9 @@ const load = gan.newest(async (signal) => {
 // ---------------------------------------------------------------- drawing
 
 function drawControls(card, state) {
-  const steps = card.snapshots.map((one) => one.step);
-  const at = gan.frameOf(card, state.step);
-  part(".step").max = steps.length - 1;
-  part(".step").value = at;
-  part(".step").setAttribute("aria-valuetext", `step ${steps[at]}`);
-  part(".step-value").textContent = gan.number(steps[at]);
+  drawStep(card, state.step);
   part(".truncation").value = state.truncation;
+  part(".truncation").setAttribute("aria-valuetext", state.truncation.toFixed(2));
   part(".truncation-value").textContent = state.truncation.toFixed(2);
   part(".tiles").value = state.tiles;
   part(".tiles").disabled = state.rows && card.classes !== null;
@@ -150,6 +149,7 @@ async function drawClasses(card, state, signal) {
     chip.dataset.index = index;
     return chip;
   });
+  picture.close();
   const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "mixed" });
   all.dataset.index = -1;
   const focused = document.activeElement?.closest(".chip")?.dataset.index;
@@ -169,16 +169,15 @@ function markClasses() {
 
 part(".tiles").addEventListener("change", () => gan.set({ tiles: Number(part(".tiles").value) }));
 part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").checked }));
-const turned = (changes) => { // what it says does not wait for the pictures
-  gan.set(changes);
-  drawControls(shown.card, gan.state);
-};
-part(".truncation").addEventListener("input", () => shown && turned({ truncation: Number(part(".truncation").value) }));
-part(".step").addEventListener("input", () => shown && turned({ step: gan.stepOf(shown.card, Number(part(".step").value)) }));
+part(".truncation").addEventListener("input", () => {
+  if (!shown) return;
+  gan.set({ truncation: Number(part(".truncation").value) });
+  drawControls(shown.card, gan.state); // what it says does not wait for the pictures
+});
 
 part(".grid").addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
-  if (!tile) return;
+  if (!tile || shown.card.key !== gan.state.model) return;
   const index = Number(tile.dataset.index);
   const from = shown.facts.seeds[0];
   const seed = shown.facts.seeds[index];
@@ -188,7 +187,7 @@ part(".grid").addEventListener("click", (event) => {
 
 part(".classes").addEventListener("click", (event) => {
   const chip = event.target.closest(".chip");
-  if (chip) gan.set({ class: Number(chip.dataset.index) === -1 ? null : Number(chip.dataset.index) });
+  if (chip && shown.card.key === gan.state.model) gan.set({ class: Number(chip.dataset.index) === -1 ? null : Number(chip.dataset.index) });
 });
 
 function save(canvas, name) {

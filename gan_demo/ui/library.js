@@ -24,8 +24,8 @@ Object.assign(gan, (() => {
     try {
       if (library.pending) await list();
       pause = soonest(await Promise.all(onShow().map(lookAt)));
-    } catch {
-      pause = COMING; // the server is away: the page goes on with what it has, and says so only to who asks for more
+    } catch (error) {
+      if (error.away) pause = COMING; // the page goes on with what it has, and says so only to who asks for more
     } finally {
       busy = false;
     }
@@ -84,12 +84,14 @@ Object.assign(gan, (() => {
     return run.key;
   }
 
-  /* Once, when the page is there: fetch what the address asks for and the page did not come with. */
+  /* Once, when the page is there: fetch what the address asks for and the page did not come with, and what was trained since
+     the server began. */
   async function join() {
     const query = new URLSearchParams(location.search);
+    const unknown = () => ["model", "beside"].map((name) => query.get(name)).filter((name) => name && !gan.run(name));
     try {
-      if (library.pending) await list();
-      const missing = ["model", "beside"].map((name) => query.get(name) ?? "").filter((name) => name.includes("/") && !gan.run(name));
+      if (library.pending || document.getElementById("gan-live") || unknown().length) await list();
+      const missing = unknown().filter((name) => name.includes("/"));
       if (library.allow_hub && missing.length) {
         for (const name of missing) await open(name);
         gan.hush();

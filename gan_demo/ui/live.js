@@ -1,4 +1,5 @@
-/* Live: start a training, follow its run as any other run, and keep the hands on it while it trains. */
+/* Live: start a training, follow its run as any other run, and keep the hands on it while it trains. What is drawn of it is
+   livestage.js's, the knobs are knobs.js's. */
 "use strict";
 
 const OFFERS = JSON.parse(document.getElementById("gan-live").textContent);
@@ -9,21 +10,11 @@ const WAITING = 4000;
 const UPLOADING = 120_000; // ms that a parcel of pictures may take
 const FIRST = "cdcgan-mnist/slim"; // there are digits within a minute
 const CLASSLESS = "dcgan-mnist/slim"; // for pictures without classes, of any size
-const KS = [1, 2, 3, 4, 5, 8, 12, 16, 24, 32];
-const MOVING = 600; // ms in which a point gets to its new place
-const SIDE = 4; // tiles in a row
-const PRESETS = {
-  default: { k: null, d: 0, hint: "" },
-  small: { k: 1, d: -5, hint: "k cannot be less than 1: the discriminator learns at 1/32 of its rate instead." },
-  large: { k: 24, d: 0, hint: "24 discriminator steps for each step of the generator." },
-};
 
 const part = (selector) => element.querySelector(selector);
 const section = part(".live");
-const canvas = part("canvas");
+const stage = gan.liveStage(part(".live"));
 let status = { phase: "idle", key: null };
-let card = null; // of the run on the stage
-let picture = null; // its tiles, and the address they came from
 let own = null; // pictures of the visitor's: {pictures, count}
 let picked = null; // the data set that was chosen by hand, or those pictures
 let sending = false;
@@ -31,7 +22,7 @@ let turnedSince = false; // a knob, since the training ended
 let turns = 0; // of knobs, and the server's answers to them: a status from before one says what was
 let turning = false; // whether such an answer is still to come
 let watched = false; // what runs stands in the form
-let hint = "";
+let met = false; // whether the page knows by now what was here before it
 let seatless = false; // the button that had the keyboard's focus is hidden
 let timer = 0;
 
@@ -93,31 +84,18 @@ const follow = gan.newest(async (signal) => {
   const turned = turns;
   status = await ask("status.json", undefined, signal);
   drawControls(turns === turned && !turning);
-  if (status.key === null) return drawStage();
-  if (!gan.run(status.key)) await gan.list();
-  const fresh = await gan.freshCard(status.key);
-  card = fresh.card;
-  if (fresh.isNew && [gan.state.model, gan.state.beside].includes(status.key)) gan.refresh(["card"]); // Replay shows it too
-  drawStage();
-  const { seed } = gan.state;
-  const step = card.snapshots.at(-1).step;
-  const asked = { seed, step, class: chosenClass() };
-  const url = card.points ? gan.url(card, "field.json", asked) : gan.url(card, "grid.png", { ...asked, tiles: SIDE * SIDE });
-  if (picture?.url === url) return;
-  const before = picture?.plane;
-  const old = picture?.tiles;
-  if (card.points) picture = { url, plane: await gan.answer(url, "json", { signal, patience: gan.PAINTING }) };
-  else picture = { url, tiles: await gan.bitmap(url, signal) };
-  old?.close();
-  const what = card.points ? "points and the discriminator's verdict all over the plane" : "images";
-  canvas.setAttribute("aria-label", `Generated ${what}, seeds ${seed} on, at step ${step}`);
-  if (card.points) move(before);
-  else paint();
-  section.dataset.shown = url;
+  met = true;
+  const { key } = status;
+  if (key !== null && !gan.run(key)) await gan.list();
+  const { card, isNew } = key === null ? { card: null } : await gan.freshCard(key);
+  if (status.key !== key) return; // another was started meanwhile, and is followed next
+  if (isNew && [gan.state.model, gan.state.beside].includes(key)) gan.refresh(["card"]); // Replay shows it too
+  stage.tell(status, card, running());
+  if (card) await stage.show(card, { seed: gan.state.seed, class: chosenClass(card) }, signal);
 });
 
 /* The page's class, where this run has the same ones. */
-const chosenClass = () => (JSON.stringify(card.classes) === JSON.stringify(gan.run()?.classes) ? gan.state.class : null);
+const chosenClass = (card) => (JSON.stringify(card.classes) === JSON.stringify(gan.run()?.classes) ? gan.state.class : null);
 
 async function loop() {
   clearTimeout(timer);
@@ -127,150 +105,12 @@ async function loop() {
   timer = setTimeout(loop, running() ? WATCHING : WAITING);
 }
 
-// ---------------------------------------------------------------- the stage
-
-function paint() {
-  const side = Math.round(canvas.clientWidth * devicePixelRatio);
-  if (!picture || !side) return;
-  const context = Object.assign(canvas, { width: side, height: side }).getContext("2d");
-  if (picture.plane) return gan.paintPlane(context, side, picture.plane, picture.plane.generated);
-  const { width, height } = picture.tiles;
-  const frame = { frame_columns: 1, frame_width: width, frame_height: height };
-  gan.paintTiles(canvas, picture.tiles, {
-    ...frame, tiles: SIDE * SIDE, tile_columns: SIDE, tile_width: width / SIDE, tile_height: height / SIDE,
-  });
-}
-
-/* The generated points go from where they were to where they are now. */
-function move(before) {
-  const { plane } = picture;
-  const context = canvas.getContext("2d");
-  const still = !before || matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const start = performance.now();
-  const frame = (now) => {
-    if (picture?.plane !== plane) return;
-    const part = still ? 1 : Math.min(1, Math.max(0, now - start) / MOVING);
-    const eased = part * (2 - part);
-    const at = plane.generated.map((to, i) => to.map((value, j) => value * eased + (before?.generated[i][j] ?? value) * (1 - eased)));
-    gan.paintPlane(context, canvas.width, plane, at);
-    if (part < 1) requestAnimationFrame(frame);
-  };
-  paint();
-  requestAnimationFrame(frame);
-}
-
-function tell(place, headline, facts) {
-  part(`${place} .headline`).textContent = headline;
-  part(`${place} .facts`).replaceChildren(...facts.map((fact) => Object.assign(document.createElement("li"), { textContent: fact })));
-}
-
-const latest = (name, count = 1) => {
-  const values = (card.history[name] ?? []).slice(-count).sort((a, b) => a - b);
-  return values[Math.floor(values.length / 2)];
-};
-
-function drawStage() {
-  const sentence = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
-  if (part(".said").textContent !== sentence) part(".said").textContent = sentence; // else it would be read out again
-  const ended = ["done", "stopped", "failed"].includes(status.phase);
-  part(".after").hidden = status.key === null;
-  part(".push").hidden = !status.push;
-  part(".push").textContent = status.push ?? "";
-  section.dataset.phase = status.phase;
-  if (status.key === null) {
-    if (picture) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
-    picture = card = null;
-    delete section.dataset.shown;
-    part(".axis").hidden = true;
-    tell(".now", running() ? "Starting" : "", running() ? [`${gan.duration(status.seconds)} so far`] : []);
-    return tell(".aside", "", []);
-  }
-  const steps = card.history.step ?? [];
-  const last = card.snapshots.at(-1);
-  const reached = Math.max(steps.at(-1) ?? 0, last.step);
-  const speed = latest("images_per_second", 9);
-  tell(".now", `Step ${gan.number(reached)}`, [
-    card.training ? `of ${gan.number(card.training.length)}` : "the last",
-    `${gan.duration(status.seconds)} ${ended ? "in all" : "so far"}`,
-    ...(speed ? [`${gan.number(speed)} images/s`] : []),
-  ]);
-  tell(".aside", "", steps.length ? verdict() : []);
-  chart(steps);
-}
-
-function verdict() {
-  const losses = ["d_real", "d_fake", "d_pair"].map((name) => latest(name)).filter((value) => value !== undefined);
-  return [
-    ...gan.believed(latest("real_score"), latest("fake_score")),
-    `loss of D ${gan.number(losses.reduce((a, b) => a + b, 0), 2)}`,
-    `loss of G ${gan.number(latest("g"), 2)}`,
-    ...(card.points ? ["orange: D says real", "blue: D says generated"] : []),
-  ];
-}
-
-/* The curves by step, and where somebody turned a knob. */
-function chart(steps) {
-  part(".axis").hidden = steps.length < 2;
-  if (steps.length < 2) return;
-  const film = part(".film");
-  const size = (name) => parseFloat(getComputedStyle(film).getPropertyValue(name));
-  const at = (step) => step / steps.at(-1);
-  const points = (name) => (card.history[name] ?? []).map((y, i) => [at(steps[i]), y]);
-  gan.curves.draw(part(".curves"), [gan.curves.losses(points), gan.curves.scores(points)], { width: part(".seek").clientWidth, height: size("--panel"), gutter: size("--gutter") });
-  const label = (step, text) => {
-    const made = Object.assign(document.createElement("span"), { textContent: text });
-    made.style.left = `${100 * at(step)}%`;
-    made.classList.toggle("late", at(step) > 0.8);
-    return made;
-  };
-  part(".ticks").replaceChildren(label(0, "0"), label(steps.at(-1), gan.number(steps.at(-1))));
-  part(".marks").replaceChildren(...turnsAt(steps).map(([step, text]) => label(step, text)));
-}
-
-/* Where k or a rate became another: [[step, what it became]]. */
-function turnsAt(steps) {
-  const names = { k: (v) => `k ${Math.round(v)}`, generator_rate: (v) => `G ${short(v)}`, discriminator_rate: (v) => `D ${short(v)}` };
-  const found = [];
-  for (const [name, say] of Object.entries(names)) {
-    const values = card.history[name] ?? [];
-    let before = values[0];
-    for (let i = 1; i < values.length - 1; i++) {
-      if (values[i] === values[i - 1] || values[i] !== values[i + 1] || values[i] === before) continue; // averaged over rows
-      found.push([steps[i], say((before = values[i]))]);
-    }
-  }
-  return found;
-}
-
-const short = (rate) => rate.toExponential(1).replace(".0", "");
-
 // ---------------------------------------------------------------- the controls
 
 const named = ({ recipe, option }) => [recipe, option].filter(Boolean).join("/");
 const offered = (name) => OFFERS.recipes.find((one) => named({ recipe: one.name, option: one.option }) === name);
 const recipe = () => offered(part(".recipe").value);
-const rates = () => [".g", ".d"].map((knob, i) => Math.min(OFFERS.most, recipe().rates[i] * 2 ** Number(part(knob).value)));
-const k = () => KS[Number(part(".k").value)];
-
-function setKnobs(wantedRates, wantedK) {
-  [".g", ".d"].forEach((knob, i) => (part(knob).value = Math.round(Math.log2(wantedRates[i] / recipe().rates[i]))));
-  part(".k").value = KS.findLastIndex((one) => one <= wantedK);
-  sayKnobs();
-}
-
-function sayKnobs() {
-  part(".k-value").textContent = k();
-  [".g", ".d"].forEach((knob, i) => {
-    part(`${knob}-value`).textContent = short(rates()[i]);
-    part(knob).setAttribute("aria-valuetext", short(rates()[i]));
-  });
-  part(".k").setAttribute("aria-valuetext", k());
-  for (const button of element.querySelectorAll("[data-preset]")) {
-    const preset = PRESETS[button.dataset.preset];
-    const same = k() === (preset.k ?? recipe().k) && Number(part(".g").value) === 0 && Number(part(".d").value) === preset.d;
-    button.setAttribute("aria-pressed", same);
-  }
-}
+const knobs = gan.knobs(part(".live"), OFFERS.most, recipe, turned);
 
 /* The published data sets that suit the recipe, its own first, and what was dropped here. */
 function offerData() {
@@ -292,6 +132,11 @@ function drawControls(settled = true) {
   if (free && watched) offerData();
   watched = !free;
   if (!free) turnedSince = false;
+  if (!met && free && status.yours && status.resumable && offered(named(status))) {
+    part(".recipe").value = named(status); // what "Go on" goes on with
+    offerData();
+    knobs.set(status.rates, status.k);
+  }
   if (!free && !element.querySelector("input[type=range]:active")) {
     if (part(".recipe").value !== named(status)) {
       part(".recipe").value = named(status);
@@ -300,12 +145,11 @@ function drawControls(settled = true) {
     const data = status.pictures ? "" : status.dataset;
     if (status.pictures && !part(".data [value='']")) part(".data").append(new Option("Somebody’s own", ""));
     part(".data").value = data;
-    if (settled) setKnobs(status.rates, status.k);
+    if (settled) knobs.set(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free || sending;
   const hands = status.yours === true;
-  for (const name of [".k", ".g", ".d"]) part(name).disabled = !free && (!hands || status.phase === "ending");
-  for (const button of element.querySelectorAll("[data-preset]")) button.disabled = part(".k").disabled;
+  knobs.disable(!free && (!hands || status.phase === "ending"));
   const goesOn = hands && (status.phase === "paused" || (free && status.resumable));
   part(".start").hidden = !free;
   part(".start").disabled = sending;
@@ -324,12 +168,12 @@ function sayHint() {
   const limit = `It ends by itself after ${gan.duration(OFFERS.limit)}, and goes on when this page is closed.`;
   const why = recipe().why && !running() ? `${recipe().why[0].toUpperCase()}${recipe().why.slice(1)}. ` : "";
   const watching = running() && status.yours !== true;
-  part(".hint").textContent = watching ? "Another visitor has the hands on this training: you watch it." : hint || why + limit;
+  part(".hint").textContent = watching ? "Another visitor has the hands on this training: you watch it." : knobs.hint() || why + limit;
 }
 
 /* What is turned counts at once while one's own training runs. */
-function turned() {
-  sayKnobs();
+function turned(settled) {
+  if (!settled) return sayHint(); // it still moves
   turnedSince = true;
   if (!running() || !status.yours) return;
   turns += 1;
@@ -340,7 +184,7 @@ function turned() {
 /* Tell the server how the knobs stand, one turn after the other. */
 const turn = gan.newest(async () => {
   const sent = turns;
-  await act("turn.json", { rates: rates(), k: k() });
+  await act("turn.json", knobs.now());
   if (sent === turns) turning = false;
   turns += 1;
 });
@@ -349,52 +193,33 @@ for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, n
 for (const steps of OFFERS.lengths) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
 if (offered(FIRST)) part(".recipe").value = FIRST;
 part(".steps").value = 3000;
-part(".k").max = KS.length - 1;
-setKnobs(recipe().rates, recipe().k);
+knobs.set(recipe().rates, recipe().k);
 offerData();
 
 function choose(name) {
   part(".recipe").value = name;
-  hint = "";
   turnedSince = false;
-  setKnobs(recipe().rates, recipe().k);
+  knobs.begin();
   offerData();
   drawControls();
 }
 
 part(".recipe").addEventListener("change", () => choose(part(".recipe").value));
 part(".data").addEventListener("change", () => (picked = part(".data").value === recipe().data ? null : part(".data").value));
-for (const knob of [".k", ".g", ".d"]) {
-  part(knob).addEventListener("input", () => {
-    hint = "";
-    sayKnobs();
-    sayHint();
-  });
-  part(knob).addEventListener("change", turned);
-}
-part(".presets").addEventListener("click", (event) => {
-  const preset = PRESETS[event.target.closest("[data-preset]")?.dataset.preset];
-  if (!preset) return;
-  const [g, d] = recipe().rates;
-  setKnobs([g, d * 2 ** preset.d], preset.k ?? recipe().k);
-  hint = preset.hint;
-  turned();
-  drawControls();
-});
 part(".controls").addEventListener("submit", alone(() => {
   const { name, option, data } = recipe();
   const chosen = part(".data").value;
   const what = chosen in OFFERS.data ? { dataset: chosen === data ? null : chosen } : { pictures: chosen };
-  return act("start.json", { recipe: name, option, steps: Number(part(".steps").value), rates: rates(), k: k(), ...what });
+  return act("start.json", { recipe: name, option, steps: Number(part(".steps").value), ...knobs.now(), ...what });
 }));
 part(".pause").addEventListener("click", alone(() => act("pause.json")));
 part(".stop").addEventListener("click", () => act("stop.json")); // whatever else is on its way
 part(".go-on").addEventListener("click", alone(async () => {
   const same = part(".recipe").value === named(status);
-  if (!running() && turnedSince && same && !(await act("turn.json", { rates: rates(), k: k() }))) return;
+  if (!running() && turnedSince && same && !(await act("turn.json", knobs.now()))) return;
   await act("go-on.json");
 }));
-part(".replay").addEventListener("click", () => gan.set({ model: status.key, tab: "replay", step: null }));
+part(".replay").addEventListener("click", () => gan.run(status.key) && gan.set({ model: status.key, tab: "replay", step: null }));
 
 // ---------------------------------------------------------------- one's own pictures
 
@@ -446,9 +271,3 @@ gan.watch((state, changed) => {
   if (["tab", "seed", "class"].some((name) => changed.includes(name))) loop();
 }, true);
 document.addEventListener("visibilitychange", loop);
-addEventListener("gan-theme", paint);
-new ResizeObserver(() => {
-  paint();
-  if (card) chart(card.history.step ?? []);
-}).observe(section);
-gan.dense(paint);

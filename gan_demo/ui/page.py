@@ -1,6 +1,7 @@
 """The page: one row of inputs that all tabs share, the tabs below it, and the server that shows them."""
 
 import json
+import socket
 import threading
 from typing import Any
 
@@ -28,10 +29,24 @@ SCRIPTS = (
     "video.js",
     "replay.js",
     "painting.js",
+    "snapshot.js",
     "parcels.js",
+    "livestage.js",
+    "knobs.js",
     "talk.js",
 )
-STYLES = ("page.css", "film.css", "tabs.css", "waiting.css", "live.css")
+STYLES = (
+    "page.css",
+    "masthead.css",
+    "dialogs.css",
+    "film.css",
+    "tabs.css",
+    "generate.css",
+    "walk.css",
+    "live.css",
+    "waiting.css",
+    "talk.css",
+)
 TABS = {"replay": replay, "generate": generate, "walk": walk, "live": live_tab}
 TITLE = "GAN, replayed"
 WHAT = "Watch two networks learn to draw"
@@ -54,7 +69,7 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
                 value=-1,
                 label="Class",
                 elem_id="class",
-                visible=classes is not None,
+                visible=True if classes else "hidden",  # it stays in the page: an address or a script finds it
                 min_width=150,
             )
             piece("tools", elem_id="tools")
@@ -108,9 +123,10 @@ def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]
 
 def serve(library: Library, live: Live | None, host: str, port: int | None, share: bool) -> None:
     """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
+    _check_address(host)
     declare_zero_gpu()
     dress_node()
-    page = build(library, live)
+    page, options = build(library, live), launch_options(library, live)
     try:
         page.launch(
             server_name=host,
@@ -119,10 +135,22 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
             prevent_thread_lock=True,
             num_workers=0,  # GRADIO_NUM_WORKERS would have processes answer that know nothing of the routes below
             _frontend=False,  # else Gradio asks for its own page and ends in a traceback where that takes three seconds
-            **launch_options(library, live),
+            **options,
         )
     except OSError as error:
         where = f"port {port}" if port else "any port from 7860 on"
         raise GanDemoError(f"{host} cannot be served at {where} ({error}): choose another with --port") from None
     threading.Thread(target=library.warm_up, daemon=True).start()
     page.block_thread()
+
+
+def _check_address(host: str) -> None:
+    """Raise GanDemoError where it is none of this machine's: Gradio would try it at a hundred ports, for minutes."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.bind(address)
+    except (OSError, UnicodeError):  # the latter of a name that none can be
+        raise GanDemoError(
+            f"{host[:60]!r} is no address of this machine: give 127.0.0.1, or 0.0.0.0 for all of them, with --host"
+        ) from None

@@ -162,6 +162,8 @@ window.gan = (() => {
       if (state.beside === wanted.model) wanted.beside = null;
     }
     if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
+    const classes = run(wanted.model ?? state.model)?.classes ?? [];
+    if ((wanted.class ?? -1) >= classes.length) delete wanted.class; // pressed on pictures of the run before
     const changed = Object.keys(wanted).filter((name) => !same(wanted[name], state[name]));
     if (!changed.length) return;
     Object.assign(state, wanted);
@@ -209,7 +211,7 @@ window.gan = (() => {
     return [
       update({ choices: library.runs.map((one) => [one.title, one.key]), value: state.model }),
       state.seed,
-      update({ choices, value: state.class ?? OWN_CLASS, visible: classes !== null }),
+      update({ choices, value: state.class ?? OWN_CLASS, visible: classes ? true : "hidden" }),
       update({ selected: state.tab }),
     ];
   }

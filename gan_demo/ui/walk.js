@@ -10,6 +10,7 @@ const LETTERS = "ABCDEFGH";
 const part = (selector) => element.querySelector(selector);
 const section = part(".walk");
 const pad = part(".pad canvas");
+const drawStep = gan.snapshots(part);
 let sheet = null; // the pad's pictures
 let spot = [0.5, 0.5];
 
@@ -74,6 +75,7 @@ function drawControls(state, card) {
     if (at !== -1) list.querySelectorAll("input, select, button")[at]?.focus();
     list.dataset.drawn = drawn; // a run that grows under a half-typed seed changes nothing of it
   }
+  drawStep(card, state.step);
   part(".straight").checked = state.straight;
   part(".closed").checked = state.closed;
   part(".as-pad").checked = state.pad;

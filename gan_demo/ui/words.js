@@ -6,6 +6,8 @@ Object.assign(gan, (() => {
 
   const percent = (part) => `${Math.round(100 * part)}\u00a0%`;
 
+  const short = (rate) => rate.toExponential(1).replace(".0", "");
+
   /* What the discriminator makes of real and of generated images. */
   const believed = (real, fake) => [`D believes real images: ${percent(real)}`, `D believes generated: ${percent(fake)}`];
 
@@ -76,6 +78,7 @@ Object.assign(gan, (() => {
     download,
     number,
     percent,
+    short,
     believed,
     duration,
     compact,
