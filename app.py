@@ -10,6 +10,7 @@ from pathlib import Path
 from gan_demo.arguments import Parser, between
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live, is_loopback
+from gan_demo.run import folders
 from gan_demo.ui.library import Library
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -77,6 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
     except GanDemoError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the page is there, which ends by itself
+        print("app.py: interrupted", file=sys.stderr)
+        return 130
     finally:
         if live:
             live.close()
@@ -98,10 +102,14 @@ def end_with(live: Live) -> None:
 
 
 def default_sources() -> list[str]:
-    """The runs of GAN_DEMO_RUNS, comma-separated; where it is unset, those that ship with the code."""
+    """The runs of GAN_DEMO_RUNS, comma-separated; where it is unset, those that ship with the code.
+
+    Raises GanDemoError where those are gone.
+    """
     named = [source.strip() for source in os.environ.get("GAN_DEMO_RUNS", "").split(",")]
-    shipped = sorted(CHECKPOINTS.glob("*/"), key=lambda path: (path.name != FIRST, path.name))
-    return [source for source in named if source] or [str(path) for path in shipped] or [str(CHECKPOINTS)]
+    if given := [source for source in named if source]:
+        return given
+    return [str(path) for path in sorted(folders(CHECKPOINTS), key=lambda path: (path.name != FIRST, path.name))]
 
 
 if __name__ == "__main__":

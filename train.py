@@ -2,19 +2,33 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
 from gan_demo import recipes
 from gan_demo.arguments import Parser, between, fraction, positive
 from gan_demo.config import IMAGE_SIZES
+from gan_demo.control import PARENT
 from gan_demo.errors import GanDemoError
 from gan_demo.run import MAX_SNAPSHOTS
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The options; a wrong one ends the program with one line and status 2."""
     parser = Parser("train.py", description="Train a GAN and keep its history as a run folder, which app.py replays.")
-    add = parser.add_argument
+    for add_some in (_add_what, _add_length, _add_manner, _add_push, _add_others):
+        add_some(parser)
+    options = parser.parse_args(arguments)
+    if not (options.recipe or options.list or options.fit_judge or options.reproduce):
+        parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}")
+    if (options.push_every_snapshot or options.private) and not options.push_to_hub:
+        parser.error("--push-every-snapshot and --private need --push-to-hub USER/NAME")
+    return options
+
+
+def _add_what(parser: Parser) -> None:
+    add = parser.add_argument_group("what to train").add_argument
     add("recipe", nargs="?", metavar="RECIPE", help="one of --list")
     add("--with", dest="option", metavar="OPTION", help="one of the recipe's options, which --list shows")
     add("--list", action="store_true", help="show the recipes with data set, size, parameters and length")
@@ -31,8 +45,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="scale the pictures to NxN; the recipe's size by default",
     )
+
+
+def _add_length(parser: Parser) -> None:
+    group = parser.add_argument_group("where to, and how long")
+    add = group.add_argument
     add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE[-OPTION][-DATASET] by default")
-    length = parser.add_mutually_exclusive_group()
+    length = group.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
     length.add_argument(
         "--epochs", type=positive, metavar="N", help="passes over the data; the recipe's length by default"
@@ -50,6 +69,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="N",
         help="snapshots to keep, early ones closer; 32 by default",
     )
+
+
+def _add_manner(parser: Parser) -> None:
+    add = parser.add_argument_group("how").add_argument
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: CUDA, else MPS, else the CPU")
     add(
         "--precision",
@@ -71,9 +94,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--resume", action="store_true", help="go on with the run in --out, or its default, exactly where it stopped")
     add("--evaluate", action=argparse.BooleanOptionalAction, default=True, help="judge every snapshot at the end")
+
+
+def _add_push(parser: Parser) -> None:
+    add = parser.add_argument_group("the Hugging Face Hub").add_argument
     add("--push-to-hub", metavar="USER/NAME", help="push the run to that repository of the Hugging Face Hub at the end")
     add("--push-every-snapshot", action="store_true", help="push each snapshot too, in the background while training")
     add("--private", action="store_true", help="make the repository private, where there is none yet")
+
+
+def _add_others(parser: Parser) -> None:
+    add = parser.add_argument_group("in the place of a training").add_argument
     add(
         "--fit-judge", metavar="DATASET", help="train the shipped judge of mnist, fashion-mnist or cifar10 anew instead"
     )
@@ -85,16 +116,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="DIR",
         help="say how each run of a folder was made: command, seed, machine, time; the shipped ones by default",
     )
-    options = parser.parse_args(arguments)
-    if not (options.recipe or options.list or options.fit_judge or options.reproduce):
-        parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}")
-    if (options.push_every_snapshot or options.private) and not options.push_to_hub:
-        parser.error("--push-every-snapshot and --private need --push-to-hub USER/NAME")
-    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    if PARENT in os.environ:  # what a shell's background program starts ignores Ctrl-C, and the page stops us by that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if options.list:
             from gan_demo import job

@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
 
 def positive(text: str) -> int:
     """A whole number from 1; raises ArgumentTypeError, as the others here."""
-    if not text.isdecimal() or not 1 <= int(text) < 2**40:
+    if not _is_whole(text, 1, 2**40 - 1):
         raise argparse.ArgumentTypeError(f"{text[:40]!r} will not do: give a whole number from 1")
     return int(text)
 
@@ -23,13 +23,17 @@ def between(least: int, most: int) -> Callable[[str], int]:
     """A whole number within these bounds."""
 
     def number(text: str) -> int:
-        if not text.isdecimal() or not least <= int(text) <= most:
+        if not _is_whole(text, least, most):
             raise argparse.ArgumentTypeError(
                 f"{text[:40]!r} will not do: give a whole number from {least:,} to {most:,}"
             )
         return int(text)
 
     return number
+
+
+def _is_whole(text: str, least: int, most: int) -> bool:
+    return text.isdecimal() and len(text) < 20 and least <= int(text) <= most  # int() refuses thousands of digits
 
 
 def fraction(text: str) -> float:

@@ -138,12 +138,22 @@ def load_json(path: Path) -> Any:
         raise GanDemoError(f"{path} is damaged (no valid JSON): fetch or train the run again") from None
 
 
+def is_newer(data: Any) -> bool:
+    """Whether parsed JSON of a run folder says that it is of a newer format than this version reads."""
+    return isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT
+
+
+def check_format(data: Any, where: str) -> None:
+    """Raise GanDemoError where parsed JSON is of a newer format."""
+    if is_newer(data):
+        raise GanDemoError(
+            f"{where} is of format {str(data['format'])[:40]}, newer than this version reads ({FORMAT}): update it"
+        )
+
+
 def read_config(data: Any, where: str) -> Config:
     """Build a Config from parsed JSON; GanDemoError names the key that cannot be read back."""
-    if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
-        raise GanDemoError(
-            f"{where} is of format {data['format']}, newer than this version reads ({FORMAT}): update it"
-        )
+    check_format(data, where)
     config = Config(**read_fields(Config, data, where))
     keys = [name for name in HYPERPARAMETERS if name not in LATER or name in config.hyperparameters]
     hyper = read_fields(Recipe, config.hyperparameters, f"{where}, hyperparameters", keys)

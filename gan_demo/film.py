@@ -55,7 +55,7 @@ def layout(steps: int, count: int, height: int, width: int) -> dict[str, int]:
 
     Returns {frames, frame_columns, frame_width, frame_height, tiles, tile_columns, tile_width, tile_height}. Each frame
     is a grid of its tiles; the frames stand in rows. Tiles are left out from the end where the sheet would be wider or
-    higher than MAX_SIDE.
+    higher than MAX_SIDE; whether one tile is few enough, `fits` tells.
     """
     while count > 1:
         tile_columns = square(count)
@@ -77,6 +77,12 @@ def layout(steps: int, count: int, height: int, width: int) -> dict[str, int]:
         "tile_width": width,
         "tile_height": height,
     }
+
+
+def fits(plan: dict[str, int]) -> bool:
+    """Whether a sheet of this layout is within MAX_SIDE; a single large tile at very many steps is not."""
+    rows = -(-plan["frames"] // plan["frame_columns"])
+    return max(plan["frame_columns"] * plan["frame_width"], rows * plan["frame_height"]) <= MAX_SIDE
 
 
 def laid_out(frames: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:

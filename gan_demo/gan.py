@@ -45,6 +45,7 @@ class GAN:
         self.random = torch.Generator(device).manual_seed(seed)
         torch.manual_seed(seed + 1 + world.rank)
         self.steps = 0
+        self.batches = 0  # of real images, taken so far: several a step where k is more than 1
         self.updates: Callable[[Recipe, Sequence[Batch]], Terms] = self.update
         self.way = "eager"
         if device.type == "cuda" and world.size == 1:  # gradients that processes share cannot be captured
@@ -55,11 +56,11 @@ class GAN:
 
         Returns each loss term, D(real) and D(fake) of the last updates, scalars on the device.
         """
-        recipe = self.recipe.annealed(self.steps * self.recipe.batch_size)
+        recipe = self.recipe.annealed(self.batches * self.recipe.batch_size)
         for optimizer, rate in zip((self.generator_adam, self.discriminator_adam), recipe.learning_rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate
         terms = self.updates(recipe, batches)
-        self.steps += 1
+        self.steps, self.batches = self.steps + 1, self.batches + len(batches)
         self.average.update(self.steps)
         return terms
 

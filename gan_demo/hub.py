@@ -9,16 +9,17 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
 from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run, write_file
-from gan_demo.wire import READ_SECONDS, HubError, Token, connect, explained
+from gan_demo.wire import READ_SECONDS, HubError, Token, check_installed, connect, explained
 
 if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, ModelInfo
 
 MAIN = "main"
 REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -48,7 +49,7 @@ def is_hub_id(source: object) -> bool:
     """Whether `source` can only mean `user/name[@revision]`: it has that form, and no such folder is here."""
     if not isinstance(source, str) or not REPO_ID.fullmatch(source.partition("@")[0]):
         return False
-    return not Path(source).exists()
+    return not os.path.exists(source)  # of which a name that is too long is none
 
 
 def parse(source: str, revision: str | None = None) -> tuple[str, str]:
@@ -127,33 +128,51 @@ def push(
     repo_id, api = parse_target(repo_id), connect(token, endpoint)
     url = _make_repo(api, repo_id, private)
     with explained(f"{repo_id} cannot be pushed to"):
-        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-
         before = api.model_info(repo_id)
-        there = {sibling.rfilename for sibling in before.siblings or []}
         if card:
-            theirs = run.path / "README.md"
-            if "README.md" in there:  # of that very commit: of a branch the cache would answer where the Hub does not
-                theirs = Path(api.hf_hub_download(repo_id, "README.md", revision=before.sha))
-            known = theirs.read_text(encoding="utf-8", errors="replace") if theirs.exists() else None
-            run.write("README.md", card(known))
-        names = files_of(run)
-        stale = {name for name in there - set(names) if _is_a_runs(name)}  # of another run, or of this one's past
-        done = api.create_commit(
-            repo_id,
-            [
-                *(CommitOperationAdd(name, run.path / name) for name in names),
-                *(CommitOperationDelete(name) for name in sorted(stale)),
-            ],
-            commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
-            parent_commit=before.sha,  # what somebody writes into the card meanwhile is not lost: the push fails
-        )
-    tag = None
-    if run.config.steps == run.config.length:
-        tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
-        with explained(f"{repo_id} has the whole run, but its tag {tag} cannot be set"):
-            api.create_tag(repo_id, tag=tag, revision=done.oid, exist_ok=True)
-    return Pushed(url, done.oid, tag, done.oid != before.sha)
+            run.write("README.md", card(_known_card(api, repo_id, before, run)))
+        commit = _commit(api, repo_id, before, run)
+    return Pushed(url, commit, _tag(api, repo_id, commit, run), commit != before.sha)
+
+
+def _names(info: "ModelInfo") -> set[str]:
+    return {sibling.rfilename for sibling in info.siblings or []}
+
+
+def _known_card(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str | None:
+    """The repository's card; where it has none the folder's, or None."""
+    theirs = run.path / "README.md"
+    if "README.md" in _names(before):  # of that very commit: of a branch the cache would answer where the Hub does not
+        theirs = Path(api.hf_hub_download(repo_id, "README.md", revision=before.sha))
+    return theirs.read_text(encoding="utf-8", errors="replace") if theirs.exists() else None
+
+
+def _commit(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str:
+    """Send the run in one commit after `before`; returns its name, that of `before` where nothing was new."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    names = files_of(run)
+    stale = {name for name in _names(before) - set(names) if _is_a_runs(name)}  # of another run, or this one's past
+    done = api.create_commit(
+        repo_id,
+        [
+            *(CommitOperationAdd(name, run.path / name) for name in names),
+            *(CommitOperationDelete(name) for name in sorted(stale)),
+        ],
+        commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
+        parent_commit=before.sha,  # what somebody writes into the card meanwhile is not lost: the push fails
+    )
+    return str(done.oid)
+
+
+def _tag(api: "HfApi", repo_id: str, commit: str, run: Run) -> str | None:
+    """Tag the commit of a finished run; None where it is not finished."""
+    if run.config.steps != run.config.length:
+        return None
+    tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
+    with explained(f"{repo_id} has the whole run, but its tag {tag} cannot be set"):
+        api.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True)
+    return tag
 
 
 def _is_a_runs(name: str) -> bool:
@@ -200,6 +219,7 @@ def fetch(
     that may be opened.
     """
     repo_id, revision = parse(source, revision)
+    check_installed()
     own = token is not False
     if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision, cache)):
         return _opened(run, repo_id, limit, token, endpoint, cache)
@@ -216,8 +236,15 @@ def fetch(
             f"{repo_id} cannot be opened: the Hub names no commit for {revision}: give a branch, a tag or a commit"
         )
     run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
-    write_file(run.path.parent.parent / "refs" / revision, commit)  # as huggingface_hub does: what offline means by it
+    _remember(run.path.parent.parent / "refs" / revision, commit)
     return _opened(run, repo_id, limit, token, endpoint, cache)
+
+
+def _remember(ref: Path, commit: str) -> None:
+    """Write down what a revision means, as huggingface_hub does: so it is read where there is no network."""
+    with suppress(OSError):  # a cache that can only be read
+        if not ref.exists() or ref.read_bytes() != commit.encode():
+            write_file(ref, commit)
 
 
 def newer(

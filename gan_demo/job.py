@@ -189,7 +189,7 @@ def _finished(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any] | N
     run = Run(options.out)
     if run.config.steps < planned(options, recipe, run.config.dataset_images):
         return None
-    metrics = run.read_json("metrics.json") or {}
+    metrics = run.read_metrics() or {}
     judged = [row["step"] for row in metrics.get("snapshots", ())]
     return metrics if judged == run.steps else None if options.evaluate else {}
 

@@ -21,6 +21,7 @@ from gan_demo.config import FORMAT
 from gan_demo.data import Images
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.latents import own_class
 from gan_demo.recipe import Recipe
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run, write_file
@@ -31,6 +32,7 @@ WIDTHS = {"mnist": 16, "fashion-mnist": 20, "cifar10": 32}
 EPOCHS = {"mnist": 4, "fashion-mnist": 10, "cifar10": 14}
 HELD_OUT = 10  # of CIFAR-10, whose test split is not everywhere: every tenth image of a class is kept for the test
 IMAGES = 2000  # judged at each snapshot
+CHUNK = 100  # images cut into patches at a time: as floats all of a large size would fill the memory
 FIRST_SEED = 1_000_000  # far from the seeds that people look at
 Generate = Callable[[Sequence[int], Sequence[int] | None, int], np.ndarray]
 
@@ -203,6 +205,17 @@ def spread(pixels: np.ndarray, classes: np.ndarray) -> float:
 
 def descriptors(pixels: np.ndarray) -> list[torch.Tensor]:
     """Patches of 7x7 from each level of the Laplacian pyramid of (N, H, W, C) images, 32 an image, normalised."""
+    chunks = [_patches(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK)]
+    levels = []
+    for level in zip(*chunks, strict=True):
+        patches = torch.cat(level)
+        centred = (patches - patches.mean((0, 2), keepdim=True)) / patches.std((0, 2), keepdim=True).clamp_min(1e-6)
+        levels.append(centred.flatten(1))
+    return levels
+
+
+def _patches(pixels: np.ndarray) -> list[torch.Tensor]:
+    """The patches of some images, (N * 32, C, 49) a level; the places are the same ones at every call."""
     level = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()
     where = torch.Generator().manual_seed(0)
     levels = []
@@ -215,9 +228,7 @@ def descriptors(pixels: np.ndarray) -> list[torch.Tensor]:
         side = min(7, size)
         at = torch.randint(size - side + 1, (2, 32), generator=where).tolist()
         patches = torch.stack([detail[:, :, y : y + side, x : x + side] for y, x in zip(*at, strict=True)], 1)
-        patches = patches.reshape(count * 32, channels, side * side)
-        centred = (patches - patches.mean((0, 2), keepdim=True)) / patches.std((0, 2), keepdim=True).clamp_min(1e-6)
-        levels.append(centred.flatten(1))
+        levels.append(patches.reshape(count * 32, channels, side * side))
         level = coarse
     return levels
 
@@ -253,7 +264,7 @@ def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
     measure = _Classified(images.name, reference) if by_class else _Sliced(reference)
     seeds = range(FIRST_SEED, FIRST_SEED + count)
     names = run.config.classes
-    classes = None if names is None else [seed % len(names) for seed in seeds]
+    classes = None if names is None else [own_class(seed, len(names)) for seed in seeds]
     steps = tqdm(run.steps, "judging", unit=" snapshots", leave=False, disable=None)
     rows = [{"step": step, **measure(generate(seeds, classes, step), classes)} for step in steps]
     key = measure.name

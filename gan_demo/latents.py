@@ -21,6 +21,17 @@ def check_seed(seed: object) -> int:
     return value
 
 
+def seeds_from(first: object, count: int) -> list[int]:
+    """`count` seeds from `first` on; after the largest comes 0. GanDemoError as check_seed raises it."""
+    seed = check_seed(first)
+    return [(seed + more) % (MAX_SEED + 1) for more in range(count)]
+
+
+def own_class(seed: object, classes: int) -> int:
+    """The class that a seed has where none is chosen for it, of so many; 0 where there are none."""
+    return check_seed(seed) % (classes or 1)
+
+
 def latent(seed: int, size: int) -> np.ndarray:
     """The standard normal latent of a seed, float32 (size,).
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from gan_demo import recipes
 from gan_demo.control import PARENT, Control
@@ -34,7 +35,7 @@ SNAPSHOTS = 64
 NICENESS = 10
 FREE_BYTES = 10**9  # that stay free on the disk
 END_SECONDS = 20  # to save everything in, before the process is killed
-LOST_SECONDS = 120  # past its limit, after which a process that does not end by itself is ended
+LOST_SECONDS = 120  # past its limit, or since it was told to stop, after which a process is killed
 LENGTHS = (300, 1000, 3000, 10_000, 30_000)
 
 
@@ -66,7 +67,7 @@ class Job:
     control: Control
     process: subprocess.Popen = field(init=False)
     stopping: bool = False
-    stopped_at: float = 0.0  # seconds of training at which it was told to stop
+    stopped_at: float = 0.0  # when it was told to stop
     ended: tuple[str, str] | None = None  # "done", "stopped" or "failed", and a sentence
     log_start: int = 0  # where this process's words begin in the log
     since: float = 0.0  # when the clock last began to run
@@ -95,11 +96,11 @@ class Live:
         dataset = DATASETS[name]
         if name in SHAPES:
             return "there"
-        if dataset.pictures and (self.data / dataset.pictures).is_dir():
+        if dataset.pictures and os.path.isdir(self.data / dataset.pictures):  # False where it cannot be looked at
             return "there"
         if not dataset.packed or not find_spec("torchvision"):
             return "missing"
-        return "there" if (self.data / dataset.packed).is_dir() else "download"
+        return "there" if os.path.isdir(self.data / dataset.packed) else "download"
 
     # ---------------------------------------------------------------- starting
 
@@ -124,7 +125,11 @@ class Live:
             if self.running:
                 raise GanDemoError("a training is at work here already: watch it, and start yours when it has ended")
             job = Job(wish, self._free_folder(wish.name), steered)
-            self._launch(job)
+            try:
+                self._launch(job)
+            except GanDemoError:
+                _remove_unless_run(job.path)
+                raise
             return job
 
     def go_on(self) -> None:
@@ -132,7 +137,7 @@ class Live:
         with self._lock:
             job = self._job()
             if job.ended is None:
-                return self._steer(replace(job.control, paused=False))
+                return self._steer(paused=False)
             if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
                 raise GanDemoError("there is nothing to go on with: start another training")
             self._check_hour(job)
@@ -185,10 +190,10 @@ class Live:
         size = ["--steps", str(wish.steps), "--snapshots", str(SNAPSHOTS), "--seed", str(wish.seed), "--no-evaluate"]
         recipe = [wish.recipe, *(["--with", wish.option] if wish.option else [])]
         recipe += ["--dataset", wish.dataset] if wish.dataset else []
-        if wish.pictures and wish.pictures.is_dir():  # a batch of so few as there are
+        if wish.pictures and wish.pictures.is_dir():  # of few, batches of half: some may turn out to be unreadable
             count = sum(path.is_file() for path in wish.pictures.rglob("*"))
-            if count < recipes.get(wish.recipe).having(wish.option).batch_size:
-                size += ["--batch-size", str(max(2, count))]
+            if count < 2 * recipes.get(wish.recipe).having(wish.option).batch_size:
+                size += ["--batch-size", str(max(2, count // 2))]
         return [*recipe, "--data", str(wish.pictures or self.data), "--out", str(job.path), *size]
 
     def _free_folder(self, name: str) -> Path:
@@ -206,9 +211,9 @@ class Live:
 
     def pause(self) -> None:
         """Have it wait, its state saved, from its next log line on."""
-        job = self._running_job()
-        self._check_hour(job)
-        self._steer(replace(job.control, paused=True))
+        with self._lock:
+            self._check_hour(self._running_job())
+            self._steer(paused=True)
 
     def had_its_hour(self, job: Job) -> bool:
         """Whether others may wait for the stage, and this training has had it long enough."""
@@ -220,9 +225,7 @@ class Live:
 
     def turn(self, learning_rates: Pair, discriminator_steps: int) -> None:
         """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on."""
-        self._steer(
-            replace(self._job().control, learning_rates=learning_rates, discriminator_steps=discriminator_steps)
-        )
+        self._steer(learning_rates=learning_rates, discriminator_steps=discriminator_steps)
 
     def stop(self) -> None:
         """End it after the step at hand, everything saved. Returns at once."""
@@ -230,9 +233,9 @@ class Live:
             job = self._running_job()
             if job.stopping:  # a second signal would end it before it has saved
                 return
-            job.stopping, job.stopped_at = True, self.seconds()
+            job.stopping, job.stopped_at = True, time.monotonic()
             if os.name == "nt":  # no signal there lets a process save first
-                self._steer(replace(job.control, paused=False, seconds=0))
+                self._steer(paused=False, seconds=0)
             else:
                 job.process.send_signal(signal.SIGINT)
 
@@ -254,9 +257,11 @@ class Live:
         running = job.ended is None and not job.control.paused
         return job.before + (time.monotonic() - job.since if running else 0)
 
-    def _steer(self, steered: Control) -> None:
+    def _steer(self, **changes: Any) -> None:
+        """Change the control as it is at this moment: nobody else's turn in between is lost."""
         with self._lock:
             job = self._job()
+            steered = replace(job.control, **changes)
             job.before, job.since = self.seconds(), time.monotonic()
             try:
                 steered.write(job.path)
@@ -286,7 +291,8 @@ class Live:
                 process.wait(1)
                 break
             except subprocess.TimeoutExpired:
-                over = self.seconds() - max(job.control.seconds, job.stopped_at)
+                # A process that was told to stop and did not hear it may be paused: only that clock goes on.
+                over = time.monotonic() - job.stopped_at if job.stopping else self.seconds() - job.control.seconds
                 if over > LOST_SECONDS:
                     process.kill()
                 elif over > LOST_SECONDS / 2 and not job.stopping:
@@ -294,8 +300,7 @@ class Live:
         with self._lock:
             job.before = self.seconds()
             job.ended = self._end(job, process.returncode)
-            if not (job.path / "config.json").exists():
-                shutil.rmtree(job.path, ignore_errors=True)  # it never came to a run
+            _remove_unless_run(job.path)
 
     def _end(self, job: Job, status: int) -> tuple[str, str]:
         """What became of it, in a word and in a sentence."""
@@ -315,7 +320,8 @@ class Live:
         left = f"; it is saved up to step {run.steps[-1]:,}" if run and run.snapshots else ""
         if status < 0:
             name = signal.Signals(-status).name
-            return "failed", f"The training was killed ({name}), perhaps for want of memory{left}."
+            why = "for it did not end by itself" if job.stopping else "perhaps for want of memory"
+            return "failed", f"The training was killed ({name}), {why}{left}."
         return "failed", self._last_words(job) or f"The training ended with status {status}{left}."
 
     def _last_words(self, job: Job) -> str:
@@ -337,11 +343,13 @@ class Live:
     # ---------------------------------------------------------------- afterwards
 
     def push_command(self) -> str | None:
-        """What a person types to push the run, judged and as far as it came; None where its folder is gone."""
+        """What a person types to push the run, judged and as far as it came; None where that is no step, or gone."""
         job = self._job()
         try:
             steps = Run(job.path).config.steps
         except GanDemoError:
+            return None
+        if not steps:
             return None
         data, path = (self._told(place) for place in (job.wish.pictures or self.data, job.path))
         where = "" if data == "data" else f" --data {shlex.quote(data)}"
@@ -354,6 +362,12 @@ class Live:
         if whole.is_relative_to(Path.cwd()):
             return whole.relative_to(Path.cwd()).as_posix()
         return str(whole) if self.private else path.name
+
+
+def _remove_unless_run(path: Path) -> None:
+    """Clear a training's folder away that never came to a run."""
+    if not (path / "config.json").exists():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -54,7 +54,7 @@ class Player:
         if before and before._shapes == self._shapes:
             same = {one.step for one in set(run.snapshots) & set(before.run.snapshots)}
             self._stored = {step: weights for step, weights in list(before._stored.items()) if step in same}
-        self._judge: torch.nn.Module | None = None
+        self._discriminator: torch.nn.Module | None = None
         self._idle: list[Replica] = []
         self._replicas = 0  # made so far
         self._lock = threading.Lock()
@@ -100,8 +100,8 @@ class Player:
 
     @property
     def bytes(self) -> int:
-        """What it takes of memory at most: all its snapshots, the networks that paint, the judge."""
-        networks = [self._generator] * self._replicas + ([self._judge] if self._judge else [])
+        """What it takes of memory at most: all its snapshots, the networks that paint, the discriminator."""
+        networks = [self._generator] * self._replicas + ([self._discriminator] if self._discriminator else [])
         numbers = sum(weights.numel() for network in networks for weights in network.parameters())
         return sum(snapshot.bytes for snapshot in self.run.snapshots) + 4 * numbers
 
@@ -196,7 +196,7 @@ class Player:
         holds no discriminator, or one that only compares. Raises GanDemoError where a conditional run is given no
         class for each, or the discriminator is damaged or takes no such images.
         """
-        if not self._recipe.judges_alone or (network := self._discriminator()) is None:
+        if not self._recipe.judges_alone or (network := self._read_discriminator()) is None:
             return None
         weights = None
         if self.classes is not None:
@@ -228,9 +228,16 @@ class Player:
         return max(saved for saved in self.steps if saved <= step)
 
     def write_ready_film(self) -> None:
-        """Write film.webp and film.json: the default seed's film, which a page shows before torch is imported."""
-        seeds = list(range(films.TILES))
-        data, layout = films.sheet(self.film(seeds))
+        """Write film.webp and film.json: the default seed's film, which a page shows before torch is imported.
+
+        A film that fits on no sheet is left out, and with it the one of when the run was shorter.
+        """
+        plan = films.layout(len(self.steps), films.TILES, *self.image_shape[:2])
+        if not films.fits(plan):
+            for name in ("film.json", "film.webp"):
+                (self.run.path / name).unlink(missing_ok=True)
+            return
+        data, layout = films.sheet(self.film(range(plan["tiles"])))
         self.run.write("film.webp", data)
         facts = {"seed": 0, "steps": self.steps, **layout, "revision": self.run.revision}
         self.run.write("film.json", {**facts, "sha256": hashlib.sha256(data).hexdigest()})
@@ -251,9 +258,9 @@ class Player:
         seeds, classes = zip(*(self._end(stop) for stop in stops), strict=True)
         if all(index is None for index in classes):
             return list(seeds), None
-        count = len(self.classes or ()) or 1
+        count = len(self.classes or ())
         return list(seeds), [
-            lat.check_seed(seed) % count if index is None else index for seed, index in zip(seeds, classes, strict=True)
+            lat.own_class(seed, count) if index is None else index for seed, index in zip(seeds, classes, strict=True)
         ]
 
     def _walk(
@@ -271,12 +278,12 @@ class Player:
         mix = None if weights is None else along(weights, lat.lerp)
         return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
 
-    def _discriminator(self) -> torch.nn.Module | None:
+    def _read_discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
         name = "discriminator.safetensors"
         where = f"{self.run.label}/{name}"
         with self._lock:
-            if self._judge is None and (self.run.path / name).exists():
+            if self._discriminator is None and (self.run.path / name).exists():
                 network = discriminator_of(self._recipe, len(self.classes or ()), self.run.label)
                 stored = load_weights(self.run.read_bytes(name), where)
                 weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
@@ -286,8 +293,8 @@ class Player:
                 if {name: value.shape for name, value in weights.items()} != wanted:
                     raise GanDemoError(f"{where} does not fit the network of config.json: fetch or train the run again")
                 network.load_state_dict(weights, strict=False, assign=True)
-                self._judge = network
-            return self._judge
+                self._discriminator = network
+            return self._discriminator
 
     def _inputs(
         self, seeds: Seeds, classes: Sequence[int] | None, truncation: float
@@ -298,7 +305,7 @@ class Player:
             if classes is not None and len(classes):
                 raise GanDemoError(f"{self.name} knows no classes: leave the class out")
             return z, None
-        chosen = [int(seed) % len(self.classes) for seed in seeds] if classes is None else list(classes)
+        chosen = [lat.own_class(seed, len(self.classes)) for seed in seeds] if classes is None else list(classes)
         if len(chosen) != len(seeds):
             raise GanDemoError(f"{len(chosen)} classes for {len(seeds)} seeds will not do: give one class a seed")
         return z, lat.class_weights(chosen, len(self.classes))

@@ -6,25 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from gan_demo.datasets import DATASETS
-from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
 from gan_demo.recipe import HYPERPARAMETERS
 from gan_demo.recipes import RECIPES
-from gan_demo.run import MAX_SNAPSHOTS, Run
+from gan_demo.run import MAX_SNAPSHOTS, Run, folders
 from gan_demo.training import schedule
 
 FLAGS = {"image_size": "--image-size", "batch_size": "--batch-size", "discriminator_steps": "--k", "ema": "--ema"}
 
 
 def show(folder: Path) -> None:
-    """Print, for each run in a folder of run folders, what command(), machine and time it had.
+    """Print, for each run of a folder of run folders, what command(), machine and time it had.
 
     Raises GanDemoError where there is none.
     """
-    runs = [Run(path.parent) for path in sorted(folder.glob("*/config.json"))]
-    if not runs:
-        raise GanDemoError(f"{folder} holds no run folder: name a folder of runs, such as checkpoints")
-    for run in runs:
+    for run in [Run(path) for path in folders(folder)]:
         config = run.config
         versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
         done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "

@@ -22,7 +22,7 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
     """
     state = {
         "step": trainer.step,
-        "batches": trainer.batches,
+        "batches": trainer.gan.batches,
         "seconds": trainer.seconds,
         **{name: getattr(trainer.gan, name).state_dict() for name in MODULES},
         "average": trainer.gan.average.module.state_dict(),
@@ -60,6 +60,7 @@ def read(trainer: "Trainer", run: Run) -> None:
         raise GanDemoError(f"{run.path} is at step {trainer.step:,} already: give --steps {trainer.step} or more")
     if trainer.world.first:
         with disk_explained(run.path):
+            run.sweep()
             run.rewind(trainer.step, trainer.unscheduled)
 
 
@@ -71,7 +72,7 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
         getattr(trainer.gan, name).load_state_dict(state[name])
     trainer.gan.average.module.load_state_dict(state["average"])
     trainer.step = trainer.gan.steps = state["step"]
-    trainer.batches = state.get("batches", trainer.step * trainer.recipe.discriminator_steps)
+    trainer.gan.batches = state.get("batches", trainer.step * trainer.recipe.discriminator_steps)
     trainer.seconds, trainer.summed = state["seconds"], state["summed"]
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
     trainer.fine.fill_(trainer.summed)

@@ -20,7 +20,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from gan_demo.config import FORMAT, Config, is_number, load_json, read_config, read_fields
+from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
 from gan_demo.weights import Weights, halve, load_weights, save_weights
 
@@ -29,6 +29,7 @@ MAX_SNAPSHOTS = 1000
 MAX_ROWS, MAX_COLUMNS = 100_000, 100  # of history.csv; ten million steps log as many
 MAX_CELLS = 1_000_000  # of rows and columns together
 MAX_COLUMN = 64  # characters of a column's name
+MAX_TOLD = 300  # characters of a path in a message, where a person may have given any
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,26 @@ def disk_explained(path: Path) -> Iterator[None]:
         ) from None
 
 
+def folders(source: str | Path, or_else: str = "") -> list[Path]:
+    """The run folders that a source names: itself, or those right below it, sorted.
+
+    Raises GanDemoError where there are none, or it cannot be read; `or_else` is what else may be given.
+    """
+    name, would_do = str(source)[:MAX_TOLD], f"give a run folder{or_else}, or a folder of them, such as checkpoints"
+    try:
+        inside = sorted(Path(source).iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        raise GanDemoError(f"{name} is no folder: {would_do}") from None
+    except OSError as error:
+        raise GanDemoError(f"{name} cannot be read ({error.strerror}): {would_do}") from None
+    if Path(source) / "config.json" in inside:
+        return [Path(source)]
+    found = [path for path in inside if os.path.exists(path / "config.json")]  # False, too, where one cannot be read
+    if not found:
+        raise GanDemoError(f"{name} holds no run folder: train one with train.py, or {would_do}")
+    return found
+
+
 class Run:
     """A run folder on the disk. Reading is lazy: `Run(path)` reads config.json and the index of snapshots alone."""
 
@@ -142,6 +163,7 @@ class Run:
         if not path.exists():
             return []
         data = load_json(path)
+        check_format(data, str(path))
         entries = data.get("snapshots") if isinstance(data, dict) else None
         if not isinstance(entries, list):
             raise GanDemoError(f"{path} lists no snapshots: fetch or train the run again")
@@ -232,6 +254,11 @@ class Run:
     def _metadata(self, step: int) -> dict[str, str]:
         return {"format": "pt", "recipe": self.config.recipe, "step": str(step)}
 
+    @property
+    def can_judge(self) -> bool:
+        """Whether it holds a discriminator that says of one image alone how real it is."""
+        return self.config.as_recipe().judges_alone and (self.path / "discriminator.safetensors").exists()
+
     # -- history, metrics, pictures
 
     def append_history(self, row: Mapping[str, float]) -> None:
@@ -291,12 +318,23 @@ class Run:
             (self.path / "snapshots" / snapshot.file).unlink(missing_ok=True)
             (self.path / f"samples/step-{snapshot.step:08d}.png").unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Remove what a killed training left half written. Only for who holds the folder's lock."""
+        for pattern in (".*.part", "snapshots/.*.part", "samples/.*.part", "state/.state.pt.*.part"):
+            for aside in self.path.glob(pattern):  # in state/ a page may be writing control.json at this moment
+                aside.unlink(missing_ok=True)
+
     def read_json(self, name: str) -> Any:
-        """A JSON file of the folder, such as metrics.json; None where there is none or it is damaged."""
+        """A JSON file of the folder, such as film.json; None where there is none or it is damaged."""
         try:
             return load_json(self.path / name)
         except GanDemoError:
             return None
+
+    def read_metrics(self) -> dict[str, Any] | None:
+        """What metrics.json holds; None where there is none, it is damaged, or of a newer format."""
+        metrics = self.read_json("metrics.json")
+        return metrics if isinstance(metrics, dict) and not is_newer(metrics) else None
 
     def write(self, name: str, data: bytes | str | dict[str, Any]) -> None:
         """Write any other file of the folder (pictures, the film, metrics, the card)."""

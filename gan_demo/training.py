@@ -87,7 +87,6 @@ class Trainer:
         self.world.check_batch(recipe.batch_size)
         self.classes = images.classes if recipe.conditional else []
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
-        self.batches = 0  # of real images, taken so far
         self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
         self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
         self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
@@ -167,8 +166,8 @@ class Trainer:
     def train_step(self) -> None:
         """One step of the networks on as many real batches as the discriminator has updates."""
         k = self.recipe.discriminator_steps
-        terms = self.gan.step([self._real_batch(self.batches + i) for i in range(k)])
-        self.step, self.batches = self.step + 1, self.batches + k
+        terms = self.gan.step([self._real_batch(self.gan.batches + i) for i in range(k)])
+        self.step += 1
         self._sum(terms)
 
     def _real_batch(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -336,8 +335,8 @@ class Trainer:
     def _write_snapshot(self) -> None:
         self.gan.average.calibrate(*self._calibration())
         averaged, axes = weights_of(self.gan.average.module), output_axes(self.gan.average.module)
-        images = self.batches * self.recipe.batch_size
-        epoch = self.batches / batches_per_epoch(len(self.pixels), self.recipe)
+        images = self.gan.batches * self.recipe.batch_size
+        epoch = self.gan.batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
         discriminator = weights_of(self.gan.discriminator)
         if sum(value.nbytes for value in discriminator.values()) > LARGE:
@@ -345,6 +344,7 @@ class Trainer:
         self.run.write_model(averaged, discriminator, self.step)
         # Last, for its index names a new state of the run: who then reads what goes with it finds it there.
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
+        # The config after it: killed between the two, the run is one to go on with, and is not taken for finished.
         config = replace(
             self.run.config,
             steps=self.step,
@@ -359,7 +359,7 @@ class Trainer:
         """The fixed latents, those of seeds 0 to 15, as pictures: (16, H, W, C)."""
         seeds = range(film.TILES)
         z = torch.from_numpy(latents.latents(seeds, self.recipe.latent_size)).to(self.device)
-        classes = torch.tensor([seed % (len(self.classes) or 1) for seed in seeds], device=self.device)
+        classes = torch.tensor([latents.own_class(seed, len(self.classes)) for seed in seeds], device=self.device)
         module = self.gan.average.module.eval()
         pictures = module(z, self.gan.one_hot(classes)).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         self.gan.generator.train()

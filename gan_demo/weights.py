@@ -70,7 +70,8 @@ def save_weights(stored: Weights, metadata: dict[str, str], signed: bool = False
 def load_weights(data: bytes, where: str) -> Weights:
     """Read safetensors bytes, 8 bit as stored and float16 as float32.
 
-    Raises GanDemoError where they are damaged or not finite.
+    Raises GanDemoError where they are damaged or not finite, or hold a scale of nothing: `dequantize` drops scales
+    unseen.
     """
     try:
         stored = safetensors.numpy.load(data)
@@ -88,6 +89,9 @@ def load_weights(data: bytes, where: str) -> Weights:
             if scale.ndim != value.ndim or any(a not in (1, b) for a, b in zip(scale.shape, value.shape, strict=True)):
                 raise GanDemoError(f"{where}: the scale of {name[:60]!r} does not fit its shape: the run is damaged")
             continue
+        scaled = stored.get(name.removesuffix(".scale"))
+        if name.endswith(".scale") and (scaled is None or scaled.dtype != np.int8):
+            raise GanDemoError(f"{where}: the tensor {name[:60]!r} is the scale of none in 8 bit: the run is damaged")
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise GanDemoError(
                 f"{where}: the tensor {name[:60]!r} holds numbers that are no finite float32: the run is damaged"

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 READ_SECONDS = 3  # of silence, where the Hub is asked for something
 WRITE_SECONDS = 60  # of silence, where it has to store something
 GIVE_UP_SECONDS = 100  # of silence, after which huggingface_hub's five retries are left out
+WANTED = "huggingface-hub>=1.16,<3"  # as in requirements.txt
 Token = str | bool | None  # False sends none; None sends the one of HF_TOKEN or `hf auth login`
 
 
@@ -31,11 +33,40 @@ class MissingError(HubError):
 
 
 def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
-    """A client of the Hub at `endpoint` (HF_ENDPOINT where None)."""
+    """A client of the Hub at `endpoint` (HF_ENDPOINT where None).
+
+    Raises HubError where huggingface_hub is missing or too old.
+    """
+    check_installed()
+    _leave_xet_out()
     _bound_waiting()
     from huggingface_hub import HfApi
 
     return HfApi(token=token, endpoint=endpoint, library_name="gan-demo")
+
+
+def check_installed() -> None:
+    """Raise HubError where huggingface_hub is missing or too old for what is done with it here."""
+    try:
+        import huggingface_hub as hub
+    except ImportError:
+        here = "none"
+    else:
+        if hasattr(hub, "set_client_factory"):
+            return
+        here = hub.__version__
+    raise HubError(f"the Hub is reached by {WANTED}, and here is {here}: pip install '{WANTED}'")
+
+
+def _leave_xet_out() -> None:
+    """Have files go by HTTP, whose waits are bounded below. Xet's own transfers would wait for ever.
+
+    Who sets HF_HUB_DISABLE_XET, to 0 too, has their way. huggingface_hub reads this at every transfer.
+    """
+    from huggingface_hub import constants
+
+    if "HF_HUB_DISABLE_XET" not in os.environ:
+        constants.HF_HUB_DISABLE_XET = True
 
 
 @functools.cache

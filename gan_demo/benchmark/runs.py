@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 
 from gan_demo.config import Config
-from gan_demo.errors import GanDemoError
 from gan_demo.networks import build, output_axes
 from gan_demo.recipe import Recipe
-from gan_demo.run import Run
+from gan_demo.run import Run, folders
 from gan_demo.training import weights_of
 from gan_demo.weights import quantize
 
@@ -16,18 +15,10 @@ SPACING = 100  # steps between two snapshots
 CONTRAST = 5  # of fresh weights, which paint an even grey
 
 
-def run_folders(source: str) -> list[Path]:
-    """The run itself, or those of a folder of them."""
-    found = sorted(path.parent for path in Path(source).glob("*/config.json"))
-    if not found and not (Path(source) / "config.json").exists():
-        raise GanDemoError(f"{source} holds no run: give a run folder, or a folder of them, with --runs")
-    return found or [Path(source)]
-
-
 def one_of_each_shape(source: str) -> list[Path]:
     """Of the runs named, one for each size of image and family of networks."""
     kinds: dict[tuple, Path] = {}
-    for folder in run_folders(source):
+    for folder in folders(source):
         config = Run(folder).config
         kinds.setdefault((*config.image_shape, config.as_recipe().network), folder)
     return list(kinds.values())

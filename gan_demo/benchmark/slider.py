@@ -7,8 +7,8 @@ from typing import Any
 
 from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.report import Figure, Options, Row, percentile
-from gan_demo.benchmark.runs import run_folders
 from gan_demo.benchmark.server import Server, serving, visiting
+from gan_demo.run import folders
 
 MOVES, ROUND_TRIP, VISITORS, FILMS = 15, 80, 20, 2  # how often; milliseconds; each of how many asks for how many
 
@@ -50,7 +50,7 @@ DRAG = f"""async (last) => {{
 
 
 def measure(options: Options) -> Iterator[Row]:
-    run = run_folders(options.runs)[0]
+    run = folders(options.runs)[0]
     with (
         serving("app.py", "--runs", str(run)) as app,
         serving("-m", "gan_demo.benchmark.plain_slider", "--runs", str(run)) as plain,

@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 
 ENTRY = 2048  # bytes that a key and its place take, about
 
@@ -10,14 +11,14 @@ ENTRY = 2048  # bytes that a key and its place take, about
 class ByteCache:
     """Files by key, the least recently used dropped once they hold more than `limit` bytes together, ENTRY for each.
 
-    Two threads that ask for the same key at once make it once; an error reaches both and is not kept.
+    Threads that ask for the same key at once make it once; an error reaches them all and is not kept.
     """
 
     def __init__(self, limit: int):
         self.limit = limit
         self.size = 0
         self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
-        self._making: dict[Hashable, threading.Lock] = {}
+        self._making: dict[Hashable, Future[bytes]] = {}
         self._lock = threading.Lock()
 
     def kept(self, key: Hashable) -> bytes | None:
@@ -30,18 +31,23 @@ class ByteCache:
         with self._lock:
             if (kept := self._find(key)) is not None:
                 return kept
-            making = self._making.setdefault(key, threading.Lock())
-        with making:
+            making = self._making.get(key)
+            if making is None:
+                own = self._making[key] = Future()
+        if making is not None:
+            return making.result()
+        try:
+            made = make()
+        except BaseException as error:
             with self._lock:
-                if (kept := self._find(key)) is not None:
-                    return kept
-            try:
-                made = make()
-                self._keep(key, made)
-            finally:
-                with self._lock:
-                    self._making.pop(key, None)
-            return made
+                del self._making[key]
+            own.set_exception(error)
+            raise
+        with self._lock:
+            del self._making[key]
+            self._keep(key, made)
+        own.set_result(made)
+        return made
 
     def _find(self, key: Hashable) -> bytes | None:
         if key in self._kept:
@@ -49,11 +55,8 @@ class ByteCache:
         return self._kept.get(key)
 
     def _keep(self, key: Hashable, made: bytes) -> None:
-        with self._lock:
-            if key in self._kept:  # after an error two may have made it
-                self.size -= len(self._kept.pop(key)) + ENTRY
-            self.size += len(made) + ENTRY
-            self._kept[key] = made
-            while self.size > self.limit:
-                _, dropped = self._kept.popitem(last=False)
-                self.size -= len(dropped) + ENTRY
+        self.size += len(made) + ENTRY
+        self._kept[key] = made
+        while self.size > self.limit:
+            _, dropped = self._kept.popitem(last=False)
+            self.size -= len(dropped) + ENTRY

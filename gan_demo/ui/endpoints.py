@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from gan_demo import film as films
 from gan_demo.errors import GanDemoError
-from gan_demo.latents import MAX_SEED, check_seed
+from gan_demo.latents import seeds_from
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import MAX_TILES, fitting_tiles
 from gan_demo.ui.turns import visitor
@@ -33,24 +33,33 @@ File = dict[str, Any]
 
 def endpoints(library: Library, page: gr.Blocks) -> None:
     """Add /models, /generate, /interpolate, /film and /history to the page that is being built."""
+    here = Endpoints(library, page)
+    for function in (here.models, here.generate, here.interpolate, here.film, here.history):
+        gr.api(function, api_name=function.__name__, concurrency_limit=None)
 
-    shelf = Shelf()
 
-    async def answer(request: gr.Request, model: str, make: Callable[[], Any]) -> Any:
-        forget_unread(page)
+class Endpoints:
+    """A method for each endpoint, of its name."""
+
+    def __init__(self, library: Library, page: gr.Blocks):
+        self._library, self._page, self._shelf = library, page, Shelf()
+
+    async def _answer(self, request: gr.Request, model: str, make: Callable[[], Any]) -> Any:
+        """What `make` makes, in one's turn; gr.Error with a sentence where it cannot be made."""
+        forget_unread(self._page)
         try:
-            library.run(model := str(model))
-            async with library.turns(model).turn(visitor(request)):
+            self._library.run(model := str(model))
+            async with self._library.turns(model).turn(visitor(request)):
                 return await run_in_threadpool(make)
         except GanDemoError as error:
-            raise gr.Error(library.public(model, error), print_exception=False) from None
+            raise gr.Error(self._library.public(model, error), print_exception=False) from None
 
-    def models() -> list[dict]:
+    def models(self) -> list[dict]:
         """List the runs: model (the name that the other endpoints take), title, classes in order (or null for an
         unconditional run), steps (those with a snapshot), image_shape (height, width, channels) and revision."""
-        forget_unread(page)
-        library.look_for_more()
-        cards = [library.card(key) for key in library.runs]
+        forget_unread(self._page)
+        self._library.look_for_more()
+        cards = [self._library.card(key) for key in self._library.runs]
         return [
             {
                 "model": card["key"],
@@ -61,6 +70,7 @@ def endpoints(library: Library, page: gr.Blocks) -> None:
         ]
 
     async def generate(
+        self,
         request: gr.Request,
         model: str,
         seed: int = 0,
@@ -74,14 +84,15 @@ def endpoints(library: Library, page: gr.Blocks) -> None:
         own. `step`: null is the last; a step between two snapshots is the one before it. `truncation`: 0 to 1."""
 
         def make() -> File:
-            seeds = _seeds(seed, _whole("count", count, 1, MAX_TILES))
+            seeds = seeds_from(seed, _whole("count", count, 1, MAX_TILES))
             classes = None if class_index is None else [class_index] * len(seeds)
-            images = library.player(model).generate(seeds, classes, step, truncation)
-            return shelf.png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
+            images = self._library.player(model).generate(seeds, classes, step, truncation)
+            return self._shelf.png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
 
-        return await answer(request, model, make)
+        return await self._answer(request, model, make)
 
     async def interpolate(
+        self,
         request: gr.Request,
         model: str,
         start: int,
@@ -97,43 +108,42 @@ def endpoints(library: Library, page: gr.Blocks) -> None:
         (slerp), or `straight`. `step` as in /generate."""
 
         def make() -> File:
-            player = library.player(model)
+            player = self._library.player(model)
             most = MAX_WIDTH // player.image_shape[1]
             stops = [(start, start_class), (end, end_class)]
             images = player.walk(stops, _whole("frames", frames, 2, most), step, straight=bool(straight))
-            return shelf.png(films.grid(images, len(images)), f"{model}-{start}-{end}")
+            return self._shelf.png(films.grid(images, len(images)), f"{model}-{start}-{end}")
 
-        return await answer(request, model, make)
+        return await self._answer(request, model, make)
 
-    async def film(request: gr.Request, model: str, seed: int = 0, class_index: int | None = None) -> tuple[dict, dict]:
+    async def film(
+        self, request: gr.Request, model: str, seed: int = 0, class_index: int | None = None
+    ) -> tuple[dict, dict]:
         """Replay the training: a WebP sprite sheet with a frame for each snapshot, each a grid of 16 seeds from `seed`
         on (fewer where the sheet would be too large), and its layout: frames, frame_columns, frame_width, frame_height,
         tiles, tile_columns, tile_width, tile_height in pixels, and the steps in order. `class_index` as in
         /generate."""
 
         def make() -> tuple[File, dict]:
-            seeds = _seeds(seed, fitting_tiles(library, model))
+            seeds = seeds_from(seed, fitting_tiles(self._library, model))
             classes = None if class_index is None else [class_index] * len(seeds)
-            player = library.player(model)
+            player = self._library.player(model)
             sheet, layout = films.sheet(player.film(seeds, classes))
-            return shelf.file(sheet, f"{model}-film-{seed}.webp"), {**layout, "steps": player.steps}
+            return self._shelf.file(sheet, f"{model}-film-{seed}.webp"), {**layout, "steps": player.steps}
 
-        return await answer(request, model, make)
+        return await self._answer(request, model, make)
 
-    async def history(request: gr.Request, model: str) -> list[dict]:
+    async def history(self, request: gr.Request, model: str) -> list[dict]:
         """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g; with an
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
         images_per_second. Of a very long training every second, third ... row."""
 
         def make() -> list[dict]:
-            rows = library.run(model).read_history()
+            rows = self._library.run(model).read_history()
             return rows[:: 1 + sum(map(len, rows)) // MAX_NUMBERS]
 
-        return await answer(request, model, make)
-
-    for function in (models, generate, interpolate, film, history):
-        gr.api(function, api_name=function.__name__, concurrency_limit=None)
+        return await self._answer(request, model, make)
 
 
 def forget_unread(page: gr.Blocks) -> None:
@@ -180,11 +190,6 @@ def declare_zero_gpu() -> None:
         import spaces
 
         spaces.GPU(lambda: None)
-
-
-def _seeds(first: object, count: int) -> list[int]:
-    seed = check_seed(first)
-    return [(seed + tile) % (MAX_SEED + 1) for tile in range(count)]
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:

@@ -14,7 +14,7 @@ from gan_demo import film, hub
 from gan_demo.config import is_number
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
-from gan_demo.run import Run
+from gan_demo.run import Run, folders
 from gan_demo.ui.cache import ByteCache
 from gan_demo.ui.sources import Folder, Repository, Source
 from gan_demo.ui.turns import Turns
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 256 * 2**20  # some 1,300 films of 48 steps at 28x28
 PLAYER_BYTES = 512 * 2**20  # of snapshots and networks in memory: some ten runs
+TILES_BYTES = 16 * 2**20  # of painted tiles that several files show: some eighty grids of 16 at 64x64
 MAX_GUESTS = 8
+MAX_GONE = 1000  # names of guests that made way
 CURVE_POINTS = 400  # more than a curve has pixels to show
 
 
@@ -42,19 +44,20 @@ class Library:
         """
         self.runs: dict[str, Run] = {}
         self.guests: dict[str, Run] = {}
+        self._gone: tuple[str, ...] = ()  # guests that made way, the latest ones
         self.allow_hub = allow_hub
         self._sources: dict[str, Source] = {}  # of the runs that are there
         self._waiting: list[Source] = []  # those of which nothing has come yet
         self._players: dict[str, Player] = {}
         self._cards: dict[str, tuple[Run, dict[str, Any]]] = {}
         self._opening, self._looking, self._reading = threading.Lock(), threading.RLock(), threading.Lock()
-        self._pictures = ByteCache(CACHE_BYTES)
+        self._pictures, self._tiles = ByteCache(CACHE_BYTES), ByteCache(TILES_BYTES)
         self._turns, self._fetching = Turns(), Turns(at_once=8)  # who waits for the Hub is in nobody's way
         for name in sources:
             if hub.is_hub_id(name):
                 self._waiting.append(Repository(name))
             else:
-                self._waiting += [Folder(path) for path in _folders(Path(name))]
+                self._waiting += [Folder(path) for path in folders(name, ", a Hub id")]
         self.look_for_more()
         self._check_hope()
 
@@ -138,6 +141,7 @@ class Library:
             while len(guests) > MAX_GUESTS:
                 gone = next(iter(guests))
                 left.append(self._sources.pop(gone))
+                self._gone = (*self._gone, gone)[-MAX_GONE:]
                 for kept in (guests, self._players, self._cards):
                     kept.pop(gone, None)
             self._sources[source.name] = source
@@ -175,6 +179,8 @@ class Library:
     def run(self, key: str) -> Run:
         """The run under that key, or GanDemoError naming those there are, or why there is none."""
         if (run := self.runs.get(key) or self.guests.get(key)) is None:
+            if key in self._gone:
+                raise _made_way(key)
             if not self.runs:
                 raise GanDemoError(" ".join(["no run is here yet, ask again later:", *self._told()]))
             raise GanDemoError(f"no run is called {key[:60]!r} here: choose one of {', '.join(self.runs)}")
@@ -227,6 +233,11 @@ class Library:
         run = self.runs.get(key) or self.guests.get(key)
         return str(error).replace(str(run.path), key) if run else str(error)
 
+    def has_changed(self, key: str, revision: str) -> bool:
+        """Whether the run is there, and no longer what it was at that revision."""
+        run = self.runs.get(key) or self.guests.get(key)
+        return run is not None and run.revision != revision
+
     def kept(self, key: str, what: Hashable) -> bytes | None:
         """A picture that was made before, or None; `what` as in `picture`."""
         self._touch(key)
@@ -237,6 +248,13 @@ class Library:
 
         Raises GanDemoError where the run changed while it was made: nobody can say of what it is then.
         """
+        return self._once(self._pictures, key, what, make)
+
+    def tiles(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
+        """As `picture`, for what several files are made of: asked for together they share it, for a while after too."""
+        return self._once(self._tiles, key, what, make)
+
+    def _once(self, cache: ByteCache, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         revision = self.run(key).revision
 
         def made() -> bytes:
@@ -245,7 +263,7 @@ class Library:
                 raise GanDemoError(f"the run {key} has changed: ask again")
             return data
 
-        return self._pictures.get((key, revision, what), made)
+        return cache.get((key, revision, what), made)
 
     def ready_film(self, key: str, seed: int) -> bytes | None:
         """The film that training stored, if it is of that seed and of what the run holds now."""
@@ -276,13 +294,13 @@ class Library:
             if kept is None or kept[0] is not run:
                 self._cards[key] = kept = (run, _facts(run))
         if (source := self._sources.get(key)) is None:
-            raise GanDemoError(f"{key} made way for runs that others opened: open it again")
+            raise _made_way(key)
         facts = kept[1]
         finished = run.config.steps >= run.config.length
         reached = max(run.config.steps, run.steps[-1], facts["logged"])
         return {
             "key": key,
-            "title": self.titles()[key],
+            "title": self.titles().get(key, key),
             **facts,
             "training": None
             if finished
@@ -316,7 +334,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "logged": int(history[-1]["step"]) if history else 0,
         "quality": quality(run),
         "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
-        "verdict": config.as_recipe().judges_alone and (run.path / "discriminator.safetensors").exists(),
+        "verdict": run.can_judge,
     }
 
 
@@ -337,8 +355,8 @@ def _mean(values: list[float]) -> float:
 
 def quality(run: Run) -> dict[str, Any] | None:
     """What metrics.json says of the snapshots that are there, or None where it says nothing that can be drawn."""
-    metrics = run.read_json("metrics.json")
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("snapshots"), list):
+    metrics = run.read_metrics()
+    if metrics is None or not isinstance(metrics.get("snapshots"), list):
         return None
     points: list[dict[str, float]] = []
     left = set(run.steps)
@@ -359,13 +377,5 @@ def quality(run: Run) -> dict[str, Any] | None:
     }
 
 
-def _folders(source: Path) -> list[Path]:
-    """The run folders that a source names: itself, or those right below it."""
-    if (source / "config.json").exists():
-        return [source]
-    if not source.is_dir():
-        raise GanDemoError(f"{source} is no folder: give a run folder, a folder of them, or a Hub id with --runs")
-    found = sorted(path.parent for path in source.glob("*/config.json"))
-    if not found:
-        raise GanDemoError(f"{source} holds no run: train one with train.py, or give a run folder with --runs")
-    return found
+def _made_way(key: str) -> GanDemoError:
+    return GanDemoError(f"{key} made way for runs that others opened: open it again")

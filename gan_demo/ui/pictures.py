@@ -6,16 +6,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from gan_demo import film, points
 from gan_demo.errors import GanDemoError
-from gan_demo.latents import MAX_SEED
+from gan_demo.latents import MAX_SEED, own_class
 from gan_demo.ui.library import Library
 from gan_demo.ui.query import Query
 
 MAX_TILES = 100
 MAX_FRAMES = 120
-MAX_FILM = 2**27  # bytes of one tile's pixels at all steps
 MAX_WORK = 2**42  # multiplications a film: half a minute of two cores
 MAX_PAD = 16
 FIELD_SIDE, FIELD_POINTS = 32, 256
@@ -39,8 +39,9 @@ def fitting_tiles(library: Library, key: str) -> int:
     GanDemoError where one is too much.
     """
     run = library.run(key)
-    height, width, channels = run.config.image_shape
-    if len(run.steps) * height * width * channels > MAX_FILM:
+    height, width, _ = run.config.image_shape
+    plan = film.layout(len(run.steps), film.TILES, height, width)
+    if not film.fits(plan):
         raise GanDemoError(
             f"{len(run.steps):,} snapshots of {width}x{height} pixels are more than a film here can hold: "
             "ask for single steps"
@@ -50,7 +51,7 @@ def fitting_tiles(library: Library, key: str) -> int:
             f"a film of {len(run.steps):,} snapshots of so large a network would hold up everybody else: "
             "ask for single steps"
         )
-    return film.layout(len(run.steps), film.TILES, height, width)["tiles"]
+    return plan["tiles"]
 
 
 class Grid(NamedTuple):
@@ -71,7 +72,9 @@ def grid_png(library: Library, key: str, query: Query) -> bytes:
 def grid_json(library: Library, key: str, query: Query) -> bytes:
     """Each tile's seed and class, and the last discriminator's verdict: the probability that it is real, or null."""
     grid = read_grid(library, key, query)
-    verdict = library.player(key).verdict(_tiles(library, key, grid), grid.classes)
+    verdict = None
+    if library.run(key).can_judge:  # else nothing is painted for it
+        verdict = library.player(key).verdict(_tiles(library, key, grid), grid.classes)
     if verdict is not None and not np.isfinite(verdict).all():  # the weights are, but not what comes of them
         verdict = None
     facts = {
@@ -96,14 +99,25 @@ def read_grid(library: Library, key: str, query: Query) -> Grid:
         grid = Grid([s for _ in rows for s in seeds], [row for row in rows for _ in seeds], columns, step, truncation)
     else:
         seeds = query.seeds(query.whole("tiles", 1, MAX_TILES) or film.TILES)
-        classes = None if names is None else [seed % len(names) if chosen is None else chosen for seed in seeds]
+        classes = None
+        if names is not None:
+            classes = [own_class(seed, len(names)) if chosen is None else chosen for seed in seeds]
         grid = Grid(seeds, classes, film.square(len(seeds)), step, truncation)
     query.done()
     return grid
 
 
 def _tiles(library: Library, key: str, grid: Grid) -> np.ndarray:
-    return library.player(key).generate(grid.seeds, grid.classes, grid.step, grid.truncation)
+    """The grid's tiles, painted once for its picture and its verdicts."""
+
+    def paint() -> bytes:
+        buffer = io.BytesIO()
+        np.save(buffer, library.player(key).generate(grid.seeds, grid.classes, grid.step, grid.truncation))
+        return buffer.getvalue()
+
+    classes = None if grid.classes is None else tuple(grid.classes)
+    what = (tuple(grid.seeds), classes, grid.step, grid.truncation)
+    return np.load(io.BytesIO(library.tiles(key, what, paint)))
 
 
 def walk_webp(library: Library, key: str, query: Query) -> bytes:
@@ -118,7 +132,8 @@ def walk_gif(library: Library, key: str, query: Query) -> bytes:
     if not closed:
         frames = np.concatenate([frames, frames[-2:0:-1]])
     scale = max(1, round(GIF_SIDE / frames.shape[1]))
-    pictures = [film.picture(frame.repeat(scale, 0).repeat(scale, 1)).convert("P") for frame in frames]
+    large = [film.picture(frame.repeat(scale, 0).repeat(scale, 1)) for frame in frames]
+    pictures = [picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in large]
     buffer = io.BytesIO()
     pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=GIF_FRAME, loop=0)
     return buffer.getvalue()

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from gan_demo.errors import GanDemoError
-from gan_demo.latents import MAX_SEED
+from gan_demo.latents import MAX_SEED, seeds_from
 
 Stop = tuple[int, int | None]  # a seed, and its class or None for the seed's own
 MAX_STOPS = 8
@@ -44,8 +44,7 @@ class Query:
 
     def seeds(self, count: int) -> list[int]:
         """`count` seeds from `seed` on; after the largest comes 0."""
-        first = self.whole("seed", 0, MAX_SEED) or 0
-        return [(first + tile) % (MAX_SEED + 1) for tile in range(count)]
+        return seeds_from(self.whole("seed", 0, MAX_SEED) or 0, count)
 
     def index(self, name: str, classes: list[str] | None) -> int | None:
         """A class's index; None where the URL has none."""

@@ -33,29 +33,43 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 def routes(library: Library) -> list[Route]:
     """The routes to hand to `launch(app_kwargs={"routes": ...})`."""
+    answers = Answers(library)
+    return [
+        Route(f"{ROOT}/runs.json", answers.names),
+        Route(f"{ROOT}/library.json", answers.listing),
+        Route(f"{ROOT}/open.json", answers.open_run, methods=["POST"]),
+        Route(f"{ROOT}/{{run:path}}/run.json", answers.card),
+        Route(f"{ROOT}/{{run:path}}/{{revision}}/{{file}}", answers.picture),
+    ]
 
-    guests = Guests(library)
 
-    def names(request: Request) -> Response:
-        library.look_for_more()
-        return JSONResponse(list(library.runs), headers={"Cache-Control": "no-cache"})
+class Answers:
+    """What each route answers."""
 
-    def listing(request: Request) -> Response:
-        library.look_for_more()
-        return JSONResponse(library.listing(), headers={"Cache-Control": "no-cache"})
+    def __init__(self, library: Library):
+        self._library, self._guests = library, Guests(library)
 
-    async def open_run(request: Request) -> Response:
+    def names(self, request: Request) -> Response:
+        self._library.look_for_more()
+        return JSONResponse(list(self._library.runs), headers={"Cache-Control": "no-cache"})
+
+    def listing(self, request: Request) -> Response:
+        self._library.look_for_more()
+        return JSONResponse(self._library.listing(), headers={"Cache-Control": "no-cache"})
+
+    async def open_run(self, request: Request) -> Response:
         try:
-            coming = guests.open(request.query_params.get("run", ""))
+            coming = self._guests.open(request.query_params.get("run", ""))
             key = await asyncio.shield(asyncio.wrap_future(coming))  # others may wait for it too
-            entry = {"key": key, "title": library.titles()[key], "classes": library.run(key).config.classes}
+            classes = self._library.run(key).config.classes
         except GanDemoError as error:
             return _refusal(403, str(error))
+        entry = {"key": key, "title": self._library.titles().get(key, key), "classes": classes}
         return JSONResponse(entry, headers={"Cache-Control": "no-store"})
 
-    def card(request: Request) -> Response:
+    def card(self, request: Request) -> Response:
         try:
-            answer = JSONResponse(library.card(request.path_params["run"]))
+            answer = JSONResponse(self._library.card(request.path_params["run"]))
         except GanDemoError as error:
             return _refusal(404, str(error))
         tag = (
@@ -67,21 +81,11 @@ def routes(library: Library) -> list[Route]:
         answer.headers.update(headers)
         return answer
 
-    async def picture(request: Request) -> Response:
+    async def picture(self, request: Request) -> Response:
         key, revision, file = (request.path_params[part] for part in ("run", "revision", "file"))
-        try:
-            run = library.run(key)
-        except GanDemoError as error:
-            return _refusal(404, str(error))
-        if revision != run.revision:
-            return _refusal(404, f"the run {key} has changed: load the page again", changed=True)
-        if file not in FILES:
-            return _refusal(404, f"{file[:40]!r} is no file here: choose one of {', '.join(FILES)}")
-        if len(request.url.query) > MAX_QUERY:
-            return _refusal(400, f"the address is too long: at most {MAX_QUERY} characters after the question mark")
-        if len(request.query_params.multi_items()) != len(request.query_params):
-            return _refusal(400, "a name stands twice in the address: give each once")
-        what = (file, *sorted(request.query_params.items()))
+        if refused := self._refused(request, key, revision, file):
+            return refused
+        library, what = self._library, (file, *sorted(request.query_params.items()))
 
         def paint() -> bytes:
             return library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))
@@ -93,17 +97,24 @@ def routes(library: Library) -> list[Route]:
         except TooManyError as error:
             return _refusal(429, str(error))
         except GanDemoError as error:
-            changed = library.run(key).revision != revision
-            return _refusal(400, library.public(key, error), changed=changed)
+            return _refusal(400, library.public(key, error), changed=library.has_changed(key, revision))
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
 
-    return [
-        Route(f"{ROOT}/runs.json", names),
-        Route(f"{ROOT}/library.json", listing),
-        Route(f"{ROOT}/open.json", open_run, methods=["POST"]),
-        Route(f"{ROOT}/{{run:path}}/run.json", card),
-        Route(f"{ROOT}/{{run:path}}/{{revision}}/{{file}}", picture),
-    ]
+    def _refused(self, request: Request, key: str, revision: str, file: str) -> Response | None:
+        """What is answered where an address names nothing that is here, or says too much; None where it may be."""
+        try:
+            run = self._library.run(key)
+        except GanDemoError as error:
+            return _refusal(404, str(error))
+        if revision != run.revision:
+            return _refusal(404, f"the run {key} has changed: load the page again", changed=True)
+        if file not in FILES:
+            return _refusal(404, f"{file[:40]!r} is no file here: choose one of {', '.join(FILES)}")
+        if len(request.url.query) > MAX_QUERY:
+            return _refusal(400, f"the address is too long: at most {MAX_QUERY} characters after the question mark")
+        if len(request.query_params.multi_items()) != len(request.query_params):
+            return _refusal(400, "a name stands twice in the address: give each once")
+        return None
 
 
 def _refusal(status: int, sentence: str, changed: bool = False) -> Response:

@@ -13,6 +13,7 @@ MAX_BYTES = 200 * 10**6  # of one collection
 MAX_PICTURES = 50_000
 MAX_NAME = 100  # bytes of a file's or a class's
 MAX_KEPT = 4  # collections; of more, the oldest makes way
+GONE = "these pictures are not here any more: drop them again"
 IDENTITY = re.compile(r"[0-9a-f]{12}")
 
 
@@ -25,7 +26,7 @@ class Uploads:
     def begin(self, used: Path | None = None) -> str:
         """Make an empty collection and return its identity; the folder `used`, of a training, makes way for none."""
         own = (path for path in self.root.glob("pictures-*") if IDENTITY.fullmatch(path.name.removeprefix("pictures-")))
-        kept = sorted(set(own) - {used}, key=lambda path: path.stat().st_mtime)
+        kept = sorted(set(own) - {used}, key=_written)
         for path in kept[: max(0, len(kept) - MAX_KEPT + 1)]:
             shutil.rmtree(path, ignore_errors=True)
         identity = secrets.token_hex(6)
@@ -39,7 +40,7 @@ class Uploads:
         """Where a collection lies; GanDemoError where there is none of that identity."""
         path = self.root / f"pictures-{identity}"
         if not IDENTITY.fullmatch(identity) or not path.is_dir():
-            raise GanDemoError("these pictures are not here any more: drop them again")
+            raise GanDemoError(GONE)
         return path
 
     def add(self, identity: str, files: Iterable[tuple[str, bytes]]) -> int:
@@ -48,8 +49,11 @@ class Uploads:
         GanDemoError where they are too many or too large together.
         """
         folder = self.folder(identity)
-        there = [path for path in folder.rglob("*") if path.is_file()]
-        size, count = sum(path.stat().st_size for path in there), len(there)
+        try:
+            there = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+        except OSError:  # it has just made way
+            raise GanDemoError(GONE) from None
+        size, count = sum(there), len(there)
         for name, data in files:
             target = folder / _safe(name)
             if not target.name.lower().endswith(SUFFIXES) or not all(map(is_wanted, _parts(name))):
@@ -64,6 +68,14 @@ class Uploads:
             except OSError as error:
                 raise GanDemoError(f"pictures cannot be kept here ({error.strerror}): ask the host for room") from None
         return count
+
+
+def _written(folder: Path) -> float:
+    """When something came into a collection; the beginning of time where another visitor's has cleared it away."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _parts(name: str) -> list[str]:
