@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from waiting import wait_until  # noqa: F401 (test_page_hub takes it from here)
 
 from gan_demo import card, hub, wire
 from gan_demo.run import Run
@@ -33,6 +35,7 @@ SHIPPED = ROOT / "checkpoints" / "dcgan-mnist"
 SECRET = "what nobody may see"
 TOKEN = "hf_double"
 LFS = (".safetensors",)
+PATIENCE = 5  # seconds
 
 
 @dataclass
@@ -125,14 +128,6 @@ class HubDouble:
         seen.extend(self.requests[before:])
 
 
-def wait_until(true, seconds: float = 20) -> None:
-    """Wait for a thread or process to have done something."""
-    give_up = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < give_up, "it did not happen"
-        time.sleep(0.02)
-
-
 # ---------------------------------------------------------------- what its tests share
 
 
@@ -140,13 +135,27 @@ def wait_until(true, seconds: float = 20) -> None:
 def own_cache(tmp_path, monkeypatch) -> Path:
     """No test reads or leaves anything in the person's own cache, sends their token, or waits for long."""
     from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    def nap(seconds: float) -> None:
+        time.sleep(min(seconds, 0.05))
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(wire, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(wire, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(_http, "time", SimpleNamespace(**{**vars(time), "sleep": nap}))  # 23 s between six tries
+    for name in ("READ_SECONDS", "WRITE_SECONDS"):
+        monkeypatch.setattr(wire, name, PATIENCE)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     return tmp_path / "cache"
+
+
+@contextmanager
+def hasty() -> Iterator[None]:
+    """Half a second's patience, for a Hub that says nothing; from one that answers, a slow machine needs more."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("READ_SECONDS", "WRITE_SECONDS"):
+            patch.setattr(wire, name, 0.5)
+        yield
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from urllib.parse import SplitResult, urlsplit
@@ -76,11 +77,12 @@ def test_a_far_server_that_hangs_up_without_a_word_keeps_nobody_waiting():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def hang_up() -> None:
-            while True:
-                connection, _ = server.accept()
-                connection.recv(10)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                connection.close()  # with more to read: a reset
+            with suppress(OSError):  # the server is closed
+                while True:
+                    connection, _ = server.accept()
+                    connection.recv(10)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()  # with more to read: a reset
 
         Thread(target=hang_up, daemon=True).start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

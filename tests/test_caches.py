@@ -1,5 +1,12 @@
 """What a host would lose if a cache had no end: the memory of a page that stays up for months."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from gan_demo.errors import GanDemoError
 from gan_demo.ui import library
 from gan_demo.ui.cache import ENTRY, ByteCache
 
@@ -15,6 +22,30 @@ def test_a_cache_holds_no_more_bytes_than_it_may_and_knows_how_many():
     assert cache.get(16, lambda: b"") == b"", "three have room, whatever is in them: a key takes room too"
     assert cache.get("large", lambda: b"x" * limit) == b"x" * limit
     assert cache.size == 0, "what alone is too large is handed over and not kept"
+
+
+def test_what_several_wait_for_is_made_once_and_fails_for_all_of_them_at_once():
+    cache, made, begin = ByteCache(10**6), [], threading.Event()
+
+    def make() -> bytes:
+        made.append(1)
+        begin.wait(60)
+        if len(made) == 1:
+            raise GanDemoError("damaged")
+        return b"whole"
+
+    def together() -> list[bytes | str]:
+        begin.clear()
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(cache.get, "film", make) for _ in range(4)]
+            time.sleep(0.2)  # all of them wait for the first
+            begin.set()
+        return [str(one.exception() or one.result()) for one in asked]
+
+    assert (together(), len(made)) == (["damaged"] * 4, 1)
+    assert (together(), len(made)) == (["b'whole'"] * 4, 2)  # an error is not kept
+    with pytest.raises(KeyError):
+        cache.get("other", lambda: {}["nothing"])
 
 
 def test_runs_that_nobody_looks_at_leave_the_memory(runs, monkeypatch):

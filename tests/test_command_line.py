@@ -1,26 +1,45 @@
 """What a person would lose: their patience. Every wrong input is one line that helps, and exit status 2."""
 
+import argparse
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import DATA, ROOT
 from PIL import Image
 
+import app
 import train as cli
 from gan_demo import job, recipes
+from gan_demo.arguments import Parser
+from gan_demo.benchmark import __main__ as benchmark
+from gan_demo.control import PARENT
+from gan_demo.player import open_run
 from gan_demo.run import Run
 
 QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
 
 
-def train(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "train.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+@pytest.fixture
+def train(capsys):
+    """`train(*arguments)` is train.py in this process: its exit status and what it said."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        try:
+            status = cli.main([*arguments])
+        except SystemExit as left:
+            status = left.code
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
+
+    return run
 
 
-def test_the_list_shows_every_recipe_with_its_facts():
+def test_the_list_shows_every_recipe_with_its_facts(train):
     done = train("--list")
     assert done.returncode == 0 and not done.stderr
     for name, recipe in recipes.RECIPES.items():
@@ -37,6 +56,21 @@ def test_a_reader_that_leaves_early_sees_no_traceback():
         assert listing.stderr.read() == b"" and listing.wait() == 0
 
 
+@pytest.mark.parametrize("main", [cli.main, app.main, benchmark.main], ids=["train", "app", "benchmark"])
+def test_the_help_names_every_option(main, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(Parser, "print_help", lambda parser: shown.append(parser) or print(parser.format_help()))
+    monkeypatch.setattr(sys, "argv", ["program", "--help"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().out
+    [parser] = shown
+    options = [name for action in parser._actions for name in action.option_strings]
+    assert left.value.code == 0 and len(options) > 5
+    assert all(name in said.split() or f"{name}," in said.split() for name in options)
+    assert all(action.help not in (None, argparse.SUPPRESS) for action in parser._actions)
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
@@ -44,6 +78,9 @@ def test_a_reader_that_leaves_early_sees_no_traceback():
         ([], ["name a recipe"]),
         (["dcgan-mnist", "--steps", "-3"], ["--steps", "whole number from 1"]),
         (["dcgan-mnist", "--steps", "many"], ["--steps"]),
+        (["dcgan-mnist", "--steps", "9" * 5000], ["--steps", "whole number from 1"]),
+        (["dcgan-mnist", "--seed", "9" * 5000], ["--seed", "from 0 to"]),
+        (["--reproduce", "x" * 300], ["cannot be read (File name too long)", "give a run folder"]),
         (["mlp-mnist", "--with", "luck"], ["luck", "dropout"]),
         (["dcgan-anime", "--with", "dropout"], ["dropout", "leave it out"]),
         (["dcgan-mnist", "--dataset", "cats"], ["cats", "fashion-mnist", "anime"]),
@@ -65,7 +102,7 @@ def test_a_reader_that_leaves_early_sees_no_traceback():
         (["--fit-judge", "faces"], ["faces", "mnist"]),
     ],
 )
-def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path):
+def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path, train):
     done = train(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2 and not done.stdout, done
@@ -73,7 +110,52 @@ def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp
     assert len([line for line in lines if not line.startswith(("decoding", "\r"))]) == 1, done.stderr
 
 
-def test_a_network_that_no_page_would_play_is_refused_before_it_is_trained(tmp_path):
+@pytest.mark.parametrize("arguments", [["dcgan-mnits"], ["dcgan-mnist", "--steps", "-3"]])
+def test_a_process_that_was_asked_wrongly_ends_with_status_2(arguments):
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("train.py: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_page_stops_a_training_that_a_shell_s_background_made_deaf(train, monkeypatch):
+    monkeypatch.setenv(PARENT, str(os.getpid()))
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        train("--list")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_of_several_processes_one_that_cannot_go_on_waits_for_none(train, tmp_path, monkeypatch, capsys):
+    """torchrun ends the others; NCCL would keep this one for as long as they wait for it."""
+    ends = []
+
+    def leave(status: int) -> None:
+        ends.append((status, capsys.readouterr().err))
+        raise SystemExit
+
+    (tmp_path / "config.json").touch()
+    monkeypatch.setattr(os, "_exit", leave)
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "1")):
+        monkeypatch.setenv(name, value)
+    train("mlp-mnist", "--out", str(tmp_path), *QUICK)
+    [(status, line)] = ends
+    assert status == 2 and line.startswith("train.py: ") and "holds a run already" in line and line.count("\n") == 1
+
+
+def test_a_gpu_with_too_little_memory_is_one_line(train, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+
+    monkeypatch.setattr(job, "_train", fail)
+    done = train("mlp-mnist", "--out", str(tmp_path / "run"), "--batch-size", "512")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "too little memory for mlp-mnist in batches of 512: give a smaller --batch-size" in done.stderr
+
+
+def test_a_network_that_no_page_would_play_is_refused_before_it_is_trained(train, tmp_path):
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8), "red").save(tmp_path / name)
     own = ["--data", str(tmp_path), "--batch-size", "2", "--image-size", "512"]
@@ -82,7 +164,7 @@ def test_a_network_that_no_page_would_play_is_refused_before_it_is_trained(tmp_p
     assert "mlp-mnist at 512x512x3 asks for a network of 806" in done.stderr and "smaller image size" in done.stderr
 
 
-def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(tmp_path):
+def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(train, tmp_path):
     arguments = ["mlp-mnist", "--out", str(tmp_path / "run"), *QUICK, "--k", "2", "--ema", "0", "--batch-size", "8"]
     done = train(*arguments)
     assert done.returncode == 0, done.stderr
@@ -114,9 +196,7 @@ def test_a_run_with_an_option_is_resumed_without_naming_it_where_it_is_the_only_
     assert job.folder(resumed) == Path("runs/cdcgan-mnist")
 
 
-def test_a_persons_own_pictures_train(tmp_path):
-    from PIL import Image
-
+def test_a_persons_own_pictures_train(train, tmp_path):
     for index in range(12):
         folder = tmp_path / "own" / ("dark" if index % 2 else "light")
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,13 +208,11 @@ def test_a_persons_own_pictures_train(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "sliced Wasserstein distance" in done.stdout
     assert Run(tmp_path / "run").config.as_recipe().title == "Conditional DCGAN on own pictures"
-    from gan_demo.player import open_run
-
     player = open_run(tmp_path / "run")
     assert player.classes == ["dark", "light"] and player.image_shape == (16, 16, 3)
 
 
-def test_the_command_that_reproduce_names_makes_the_same_run_again(tmp_path):
+def test_the_command_that_reproduce_names_makes_the_same_run_again(train, tmp_path):
     first, again = tmp_path / "runs" / "first", tmp_path / "again"
     arguments = ["mlp-mnist", "--with", "dropout", "--out", str(first), *QUICK]
     arguments += ["--batch-size", "8", "--snapshots", "3", "--seed", "5"]
@@ -152,7 +230,7 @@ def test_the_command_that_reproduce_names_makes_the_same_run_again(tmp_path):
     assert digests[0] == digests[1] and len(digests[0]) == 3
 
 
-def test_a_recipe_trains_on_another_data_set_and_says_so(tmp_path):
+def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
     out = tmp_path / "runs" / "digits"
     done = train("cdcgan-fashion", "--dataset", "mnist", "--batch-size", "8", "--out", str(out), *QUICK)
     assert done.returncode == 0, done.stderr
@@ -165,7 +243,7 @@ def test_a_recipe_trains_on_another_data_set_and_says_so(tmp_path):
     assert other.returncode == 2 and "trained with dataset mnist: --resume keeps it" in other.stderr
 
 
-def test_the_shipped_runs_name_their_command():
+def test_the_shipped_runs_name_their_command(train):
     folders = sorted((ROOT / "checkpoints").iterdir())
     lines = train("--reproduce").stdout.splitlines()
     at = [lines.index(folder.name) for folder in folders]

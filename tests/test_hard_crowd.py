@@ -18,7 +18,7 @@ from gan_demo.ui.library import Library
 from gan_demo.ui.page import build
 from gan_demo.ui.pictures import FILES
 from gan_demo.ui.query import Query
-from gan_demo.ui.turns import TooManyError, Turns
+from gan_demo.ui.turns import TooManyError, Turns, visitor
 
 
 def test_everyone_has_a_turn_and_nobody_a_line_without_an_end():
@@ -48,6 +48,20 @@ def test_everyone_has_a_turn_and_nobody_a_line_without_an_end():
         "5 pictures are on their way to you already: ask again when some have come",
         "9 pictures are waiting to be painted here: try again in a moment",
     ]
+
+
+def test_a_space_s_proxy_is_believed_and_no_stranger(monkeypatch):
+    """Who has turns of their own: else all of a Space share one's, or anyone has as many as they make up."""
+
+    def told_apart() -> bool:
+        asked = [{"x-forwarded-for": "10.0.0.1"}, {"x-forwarded-for": "10.0.0.2"}]
+        proxy = SimpleNamespace(host="10.1.1.1")
+        return len({visitor(SimpleNamespace(client=proxy, headers=headers)) for headers in asked}) == 2
+
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert not told_apart()
+    monkeypatch.setenv("SPACE_ID", "me/space")
+    assert told_apart()
 
 
 def test_one_who_asks_for_two_hundred_pictures_is_told_the_limit_and_another_does_not_notice(app):
@@ -125,6 +139,6 @@ def test_of_a_film_no_more_is_painted_than_is_shown(runs, monkeypatch):
     monkeypatch.setattr(pictures, "MAX_WORK", 8 * film.TILES * each - 1)
     with pytest.raises(GanDemoError, match="8 snapshots of so large a network would hold up everybody else"):
         FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))
-    monkeypatch.setattr(pictures, "MAX_FILM", 8 * 28 * 28 - 1)
+    monkeypatch.setattr(film, "MAX_SIDE", 28 * 3 - 1)
     with pytest.raises(GanDemoError, match="8 snapshots of 28x28 pixels are more than a film here can hold"):
         FILES["film.webp"](library, "a-plain", Query({"seed": "1"}))

@@ -1,26 +1,34 @@
 """What a visitor would lose to a damaged run folder: the page, or the truth. It is told in one line, or it plays."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import STEPS, toy_run
 from hard import VALUES, hard, one_line
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from gan_demo import film
 from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 from gan_demo.run import Run
+from gan_demo.ui import pictures
 from gan_demo.ui.library import Library
+from gan_demo.ui.query import Query
 from gan_demo.ui.routes import ROOT, routes
+from gan_demo.ui.sources import Repository
 
 DOCUMENTS = ("config.json", "snapshots/index.json", "metrics.json", "film.json")
 ASKED = ("film.webp", "grid.json?tiles=4", "walk.webp?stops=1,2&frames=4")
+MADE_WAY = "me/first made way for runs that others opened: open it again"
 Damage = Callable[["Folder"], object]
 
 
@@ -210,6 +218,45 @@ def test_a_history_of_anything_is_numbers_or_left_out(folder, rows, torn):
 
 
 # ---------------------------------------------------------------- while it is shown
+
+
+def test_a_guest_that_makes_way_while_it_is_painted_says_so(folder, monkeypatch):
+    library, run = Library([str(folder.path)], allow_hub=True), Run(folder.path)
+    monkeypatch.setattr("gan_demo.ui.library.MAX_GUESTS", 1)
+    library.admit(Repository("me/first", guest=True), run)
+
+    def crowd_out(*_: object) -> bytes:
+        library.admit(Repository("me/second", guest=True), run)
+        return b"of nobody knows what"
+
+    monkeypatch.setitem(pictures.FILES, "grid.png", crowd_out)
+    with TestClient(Starlette(routes=routes(library))) as browser:
+        answer = browser.get(f"{ROOT}/me/first/{run.revision}/grid.png")
+        assert answer.status_code == 400
+        assert answer.json() == {"error": MADE_WAY, "changed": False}
+        assert browser.get(f"{ROOT}/me/first/run.json").json()["error"] == MADE_WAY
+
+
+def test_a_grid_is_painted_once_for_its_picture_and_its_verdicts_and_not_for_verdicts_that_nobody_gives(
+    folder, monkeypatch
+):
+    library, painted = Library([str(folder.path)]), []
+    paint = library.player("run").generate
+    monkeypatch.setattr(library.player("run"), "generate", lambda *asked: painted.append(asked) or paint(*asked))
+    asked = {"seed": "5", "tiles": "4"}
+    picture, facts = (pictures.FILES[name](library, "run", Query(asked)) for name in ("grid.png", "grid.json"))
+    assert len(painted) == 1 and len(json.loads(facts)["verdict"]) == 4
+    tiles = film.grid(paint([5, 6, 7, 8], [5, 6, 7, 8]), 2)[:, :, 0]
+    assert np.array_equal(np.array(Image.open(io.BytesIO(picture))), tiles)
+    monkeypatch.setattr(Run, "can_judge", False)
+    facts = json.loads(pictures.FILES["grid.json"](library, "run", Query({"seed": "6"})))
+    assert facts["verdict"] is None and facts["seeds"][0] == 6 and len(painted) == 1
+
+
+def test_an_animation_keeps_its_colours(runs, players):
+    data = pictures.FILES["walk.gif"](Library([str(runs / "c-colour")]), "c-colour", Query({"stops": "1,2,3"}))
+    shown = np.array(Image.open(io.BytesIO(data)).convert("RGB").resize((32, 32), Image.Resampling.NEAREST))
+    assert np.abs(shown.astype(float) - players["c-colour"].generate([1])[0]).mean() < 8  # of the web's 216: 13
 
 
 def test_a_run_removed_or_rewritten_while_it_is_shown_says_so_and_the_others_play_on(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hub_double import ROOT, SHIPPED, pull, push
+from hub_double import ROOT, SHIPPED, hasty, pull, push
 
 from gan_demo import hub
 from gan_demo.errors import GanDemoError
@@ -20,6 +20,20 @@ def test_what_comes_back_makes_the_same_pictures_byte_for_byte(run, double):
         fetched = pull(double, source)
         assert fetched.commit == done.commit and not fetched.trouble
         np.testing.assert_array_equal(Player(fetched.run).film([3, 5]), open_run(SHIPPED).film([3, 5]))
+
+
+def test_a_cache_that_can_only_be_read_is_enough(run, double, monkeypatch):
+    push(run, double)
+    pull(double)
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(hub, "write_file", refuse)
+    assert pull(double).run.steps == run.steps
+    [ref] = Path(pull(double).run.path.parent.parent / "refs").iterdir()
+    ref.write_text("0" * 40)
+    assert not pull(double).trouble
 
 
 def test_snapshots_come_when_they_are_needed_and_everything_once(run, double):
@@ -51,7 +65,8 @@ def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double
     Player(pull(double).run).film([1])
     {"answer": lambda: double.answer(503), "stall": double.stall, "drop": double.drop,
      "gone": lambda: (double.__exit__(), close_session())}[trouble]()  # fmt: skip
-    fetched = pull(double)
+    with hasty():
+        fetched = pull(double)
     assert fetched.commit == done.commit and "me/digits is no folder here and cannot be opened: " in fetched.trouble
     np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(SHIPPED).film([1]))
 
@@ -63,7 +78,8 @@ def test_a_hub_that_cannot_be_asked_and_no_cache_is_one_line(double):
         (double.drop, ""),
     ):
         trouble()
-        with pytest.raises(HubError, match=f"me/digits is no folder here and cannot be opened: .*{says}") as caught:
+        opened = f"me/digits is no folder here and cannot be opened: .*{says}"
+        with hasty(), pytest.raises(HubError, match=opened) as caught:
             pull(double)
         assert caught.value.passing and "\n" not in str(caught.value)
     assert len(double.requests) <= 4  # one each (and the client's own question once): nothing is tried five times
@@ -111,7 +127,7 @@ def test_a_push_is_noticed_by_who_watches(run, double):
     later = double.add("me/digits", {"notes.md": b"x"}).id
     assert hub.newer("me/digits", first, endpoint=double.url) == later
     double.stall()
-    with pytest.raises(HubError, match="me/digits cannot be watched: the Hub does not answer"):
+    with hasty(), pytest.raises(HubError, match="me/digits cannot be watched: the Hub does not answer"):
         hub.newer("me/digits", first, endpoint=double.url)
 
 

@@ -1,10 +1,14 @@
 """What a person would lose: a run that goes up whole, with their own words in its card, or the word why it did not."""
 
 import socket
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hub_double import SECRET, SHIPPED, HubDouble, push, wait_until
+from hub_double import SECRET, SHIPPED, HubDouble, hasty, push
+from waiting import wait_until
 
 from gan_demo import card, hub, publish, wire
 from gan_demo.errors import GanDemoError
@@ -75,7 +79,8 @@ def test_a_hub_that_falls_silent_in_the_middle_of_a_push_is_given_up_and_told(ru
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", double.url)
     publisher = publish.Publisher("me/digits")
     double.stall("/lfs/")
-    with pytest.raises(HubError, match=r"the Hub does not answer: try again later; .* push it with --resume") as caught:
+    says = r"the Hub does not answer: try again later; .* push it with --resume"
+    with hasty(), pytest.raises(HubError, match=says) as caught:
         publisher.publish(run, None)
     assert caught.value.passing and len(double.repos["me/digits"].commits) == 1
     assert "me/digits: the push is still on its way; it is given up where" in capfd.readouterr().err
@@ -86,23 +91,23 @@ def test_a_hub_that_falls_silent_in_the_middle_of_a_push_is_given_up_and_told(ru
 
 @pytest.mark.parametrize("where", ["create", "/commit/"])
 @pytest.mark.parametrize(
-    ("trouble", "says", "passing"),
+    ("trouble", "says", "passing", "patience"),
     [
-        (lambda double, where: double.answer(401, where), "token (401): `hf auth login`", False),
-        (lambda double, where: double.answer(403, where), "may not write there (403)", False),
-        (lambda double, where: double.answer(429, where, Retry_After="30"), "(429): try again in 30 s", True),
-        (lambda double, where: double.answer(503, where), "has trouble (503)", True),
-        (lambda double, where: double.stall(where), "does not answer", True),
-        (lambda double, where: double.drop(where), "cannot be reached (RemoteProtocolError)", True),
+        (lambda double, where: double.answer(401, where), "token (401): `hf auth login`", False, nullcontext),
+        (lambda double, where: double.answer(403, where), "may not write there (403)", False, nullcontext),
+        (lambda double, at: double.answer(429, at, Retry_After="30"), "(429): try again in 30 s", True, nullcontext),
+        (lambda double, where: double.answer(503, where), "has trouble (503)", True, nullcontext),
+        (lambda double, where: double.stall(where), "does not answer", True, hasty),
+        (lambda double, where: double.drop(where), "cannot be reached (RemoteProtocolError)", True, nullcontext),
     ],
 )
 def test_a_hub_that_refuses_stalls_or_hangs_up_is_one_line_and_nothing_half_done(
-    trouble, says, passing, where, run, double
+    trouble, says, passing, patience, where, run, double
 ):
     if where == "/commit/":
         hub.make_repo("me/digits", endpoint=double.url)
     trouble(double, where)
-    with pytest.raises(HubError, match="me/digits cannot be pushed to: ") as caught:
+    with patience(), pytest.raises(HubError, match="me/digits cannot be pushed to: ") as caught:
         push(run, double)
     assert says in str(caught.value) and "\n" not in str(caught.value) and caught.value.passing is passing
     assert [len(repo.commits) for repo in double.repos.values()] == [1] * len(double.repos)
@@ -130,6 +135,31 @@ def test_a_name_that_is_none_is_refused_before_anything_is_asked(name, run, doub
     with pytest.raises(GanDemoError, match="USER/NAME"):
         hub.push(run, name, endpoint=double.url)
     assert not double.requests
+
+
+@pytest.mark.parametrize(
+    ("library", "says"), [(None, "here is none"), (SimpleNamespace(__version__="0.36.2"), "here is 0.36.2")]
+)
+def test_a_library_that_is_missing_or_too_old_is_one_line_that_names_the_one_wanted(library, says, run, monkeypatch):
+    wanted = (SHIPPED.parent.parent / "requirements.txt").read_text().splitlines()
+    monkeypatch.setitem(sys.modules, "huggingface_hub", library)
+    for call in (lambda: hub.push(run, "me/digits"), lambda: hub.fetch("me/digits@" + "0" * 40)):
+        with pytest.raises(HubError, match=says) as caught:
+            call()
+        assert f"pip install '{wire.WANTED}'" in str(caught.value) and wire.WANTED in wanted
+
+
+@pytest.mark.parametrize(("given", "off"), [(None, True), ("0", False), ("1", True)])
+def test_files_go_by_http_whose_waits_are_bounded_unless_a_person_wants_xet(given, off, monkeypatch):
+    from huggingface_hub import constants
+    from huggingface_hub.utils._runtime import is_xet_available
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", given == "1")
+    monkeypatch.delenv("HF_HUB_DISABLE_XET")
+    if given is not None:
+        monkeypatch.setenv("HF_HUB_DISABLE_XET", given)
+    wire.connect()
+    assert is_xet_available() is not off
 
 
 # ---------------------------------------------------------------- the card
@@ -331,11 +361,12 @@ def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, do
 
 def test_a_silent_hub_does_not_hold_the_training_up(run, double):
     double.stall()
-    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
     grow(run, 1)
-    pusher(run)
-    wait_until(lambda: double.asked("create") == 1)
-    pusher(run)  # while the first is still waiting for an answer
-    pusher.close(seconds=0.01)
-    with pytest.raises(HubError, match="does not answer"):
-        push(run, double)
+    with hasty():
+        pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
+        pusher(run)
+        wait_until(lambda: double.asked("create") == 1)
+        pusher(run)  # while the first is still waiting for an answer
+        pusher.close(seconds=0.01)
+        with pytest.raises(HubError, match="does not answer"):
+            push(run, double)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from hub_double import SHIPPED, HubDouble, pull
 
-from gan_demo import hub
+from gan_demo import hub, wire
 from gan_demo.config import read_config
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import build_discriminator
 from gan_demo.player import Player
+from gan_demo.ui import guests
+from gan_demo.ui.library import Library
 from gan_demo.weights import load_weights, save_weights
 
 LAST = "snapshots/step-00018750.safetensors"
@@ -159,6 +161,27 @@ def test_an_index_that_lies_is_refused(change, says, files, double):
 def test_a_host_sets_how_much_a_visitor_may_bring(files, double):
     refused(double, files, "more than the 100,000 that may be fetched here", limit=100_000)
     assert LAST not in fetched_names(double)
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "says"),
+    [
+        ("MAX_BYTES", 100_000, "more than the 100,000 that may be fetched here"),
+        ("FREE_BYTES", 2**62, "the disk of this page is full"),
+        ("MAX_COMING", 0, "others are opening repositories right now"),
+    ],
+)
+def test_what_visitors_open_by_name_has_limits(limit, value, says, files, double, own_cache, monkeypatch):
+    monkeypatch.setattr(hub, "connect", lambda token, _: wire.connect(token, double.url))
+    double.add("evil/run", files)
+    library = Library([str(SHIPPED)], allow_hub=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(guests, limit, value)
+        with pytest.raises(GanDemoError, match=says):
+            guests.Guests(library).open("evil/run").result(60)
+    assert not library.guests and LAST not in fetched_names(double)
+    assert not list(own_cache.parent.rglob("models--*"))
+    assert guests.Guests(library).open("evil/run").result(60) == "evil/run"
 
 
 def stored(files: dict[str, bytes]) -> dict[str, np.ndarray]:

@@ -15,8 +15,9 @@ import pytest
 from browser import free_port
 from conftest import DATA, ROOT
 from growing import IMPATIENT
-from hub_double import SHIPPED, TOKEN, wait_until
+from hub_double import SHIPPED, TOKEN
 from playwright.sync_api import expect
+from waiting import wait_until
 
 from gan_demo import hub
 from gan_demo.player import Player, open_run

@@ -1,6 +1,7 @@
 """What a person would lose: figures that mean something."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import DATA
 from PIL import Image
 
 from gan_demo import data, judge, recipes
+from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
 
@@ -28,6 +30,28 @@ def test_each_judge_is_small_and_as_good_as_it_must_be(name):
     with safetensors.safe_open(path, "np") as file:
         metadata = file.metadata()
     assert float(metadata["accuracy"]) >= MARKS[name] and int(metadata["tested"]) >= 5000
+
+
+def test_every_tenth_image_of_each_class_is_kept_from_a_judge_that_has_no_test_split():
+    pixels = np.arange(100, dtype=np.uint8).reshape(-1, 1, 1, 1)
+    labels = np.random.default_rng(0).integers(0, 10, 100)
+    learnt, of_learnt, kept, of_kept = judge._split(Images(pixels, labels, [], "cifar10"), "", "cifar10")
+    assert sorted([*learnt.flat, *kept.flat]) == list(range(100))
+    assert list(kept.flat) == sorted(at for label in range(10) for at in np.flatnonzero(labels == label)[::10])
+    assert (of_learnt == labels[learnt.flat]).all() and (of_kept == labels[kept.flat]).all()
+
+
+def test_a_judge_that_is_made_anew_says_how_often_it_is_right(mnist, held_out, tmp_path, monkeypatch):
+    few = {True: replace(mnist, pixels=mnist.pixels[:3000], labels=mnist.labels[:3000])}
+    few[False] = replace(held_out, pixels=held_out.pixels[:700], labels=held_out.labels[:700])
+    monkeypatch.setattr(judge, "JUDGES", tmp_path)
+    monkeypatch.setitem(judge.EPOCHS, "mnist", 3)
+    monkeypatch.setattr(data, "load", lambda recipe, _, train=True: (few[train], recipe))
+    judge.fit("mnist", DATA)
+    made = judge.Judge("mnist")
+    _, probabilities = made.look(few[False].pixels.transpose(0, 2, 3, 1))
+    right = (probabilities.argmax(1) == few[False].labels).mean()
+    assert made.tested == 700 and made.accuracy == pytest.approx(right, abs=1e-4) and right > 0.8
 
 
 def test_the_stated_accuracy_is_the_true_one(held_out):
@@ -53,6 +77,16 @@ def test_distances_grow_with_the_damage(held_out):
     for measure in (judge._Classified("mnist", a), judge._Sliced(a)):
         near, far, farthest = (measure(x.astype(np.uint8), None)[measure.name] for x in (b, blurred, noise))
         assert near < 0.7 * far < 0.7 * farthest
+
+
+def test_patches_are_the_same_however_many_pictures_are_cut_at_a_time(held_out, monkeypatch):
+    pixels, found = held_out.pixels[:50].transpose(0, 2, 3, 1), []
+    for chunk in (7, 50):
+        monkeypatch.setattr(judge, "CHUNK", chunk)
+        found.append(judge.descriptors(pixels))
+    assert len(found[0]) == 2
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_collapsed_generator_is_seen_by_its_diversity(held_out):

@@ -30,6 +30,15 @@ def test_anything_else_is_refused_by_name(seed):
         latents.check_seed(seed)
 
 
+def test_the_seeds_beside_a_seed_go_round_and_a_seed_has_a_class_of_its_own():
+    assert latents.seeds_from(latents.MAX_SEED - 1, 4) == [latents.MAX_SEED - 1, latents.MAX_SEED, 0, 1]
+    assert [latents.own_class(seed, 10) for seed in (7, 13, latents.MAX_SEED)] == [7, 3, 1]
+    assert latents.own_class(7, 0) == 0  # no classes
+    for call in (latents.seeds_from, latents.own_class):
+        with pytest.raises(GanDemoError, match="seed '-1' will not do"):
+            call(-1, 4)
+
+
 def test_slerp_starts_and_ends_at_its_ends_and_keeps_the_length():
     a, b = latents.latents([1, 2], 100)
     walk = latents.slerp(a, b, np.linspace(0, 1, 9))

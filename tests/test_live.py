@@ -4,18 +4,20 @@ import json
 import math
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DATA, fit, small
+from conftest import DATA, fit, small, stop_at
+from waiting import wait_until
 
 from gan_demo import control, data, live, open_run, points, recipes, training
 from gan_demo.control import Control
 from gan_demo.errors import GanDemoError
-from gan_demo.live import Live, Wish
+from gan_demo.live import Job, Live, Wish
 from gan_demo.run import Run
 from gan_demo.ui import uploads
 from gan_demo.ui.library import Library
@@ -26,20 +28,17 @@ from gan_demo.ui.uploads import Uploads
 PERCEPTRON = recipes.get("mlp-mnist")
 
 
-def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp_path, monkeypatch):
+def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp_path, after_each_step):
     """From step 6 on k is 3 and the rates are others: in the optimisers, the data taken, history and config."""
-    step = training.Trainer.train_step
     turned = Control((1e-3, 5e-5), 3)
 
-    def turning(self):
-        step(self)
-        if self.step == 5:
+    def turning(trainer):
+        if trainer.step == 5:
             turned.write(tmp_path / "run")
-        if self.step == 9:
-            self.stopped_by = "SIGTERM"
+        stop_at(9)(trainer)
 
     Control(PERCEPTRON.learning_rates, 1).write(tmp_path / "run")
-    monkeypatch.setattr(training.Trainer, "train_step", turning)
+    after_each_step(turning)
     trainer = fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3)
     assert [adam.param_groups[0]["lr"] for adam in (trainer.gan.generator_adam, trainer.gan.discriminator_adam)] == [
         *turned.learning_rates
@@ -50,7 +49,7 @@ def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp
     assert {row["generator_rate"] for row in rows[5:]} == {1e-3} and rows[4]["generator_rate"] == 2e-4
     assert run.snapshots[-1].images == (5 * 1 + 4 * 3) * 16
     assert run.config.as_recipe().discriminator_steps == 3
-    monkeypatch.setattr(training.Trainer, "train_step", step)
+    after_each_step(stop_at(None))
     Control(turned.learning_rates, 2).write(tmp_path / "run")
     fit(run.config.as_recipe(), mnist, tmp_path / "run", length=20, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
@@ -68,15 +67,9 @@ def test_a_damaged_control_changes_nothing(tmp_path):
         assert follower.now == good
 
 
-def test_a_run_that_ends_where_it_was_stopped_keeps_its_last_snapshot(mnist, tmp_path, monkeypatch):
+def test_a_run_that_ends_where_it_was_stopped_keeps_its_last_snapshot(mnist, tmp_path, after_each_step):
     """As the page's command to push a stopped run does: resume, with as many steps as it has."""
-    stop = training.Trainer.train_step
-
-    def stopping(self):
-        stop(self)
-        self.stopped_by = "SIGINT" if self.step == 7 else ""
-
-    monkeypatch.setattr(training.Trainer, "train_step", stopping)
+    after_each_step(stop_at(7))
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3)
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=7, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
@@ -92,13 +85,6 @@ def stage(tmp_path):
     made = Live(tmp_path / "runs", DATA)
     yield made
     made.close()
-
-
-def until(true: Callable[[], object]) -> None:
-    give_up = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < give_up, true
-        time.sleep(0.1)
 
 
 def rows(stage: Live) -> list[dict[str, float]]:
@@ -117,9 +103,15 @@ def stands_still(stage) -> bool:
     return rows(stage) == before
 
 
+def has_saved(stage: Live) -> bool:
+    """Whether it has written its state since it was last told something."""
+    saved, told = (stage.job.path / name for name in ("state/state.pt", control.NAME))
+    return saved.stat().st_mtime_ns > told.stat().st_mtime_ns
+
+
 def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monkeypatch):
     stage.start(Wish("mlp-mnist", 30_000))
-    until(lambda: rows(stage))
+    wait_until(lambda: rows(stage))
     nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + live.NICENESS)
     assert os.getpriority(os.PRIO_PROCESS, stage.job.process.pid) == nice
     group = Path(f"/proc/{stage.job.process.pid}/autogroup")
@@ -128,16 +120,15 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     with pytest.raises(GanDemoError, match="at work here already"):
         stage.start(Wish("mlp-mnist"))
     stage.turn((1e-4, 3e-4), 2)
-    until(lambda: rows(stage)[-1]["k"] == 2)
+    wait_until(lambda: rows(stage)[-1]["k"] == 2)
     stage.pause()
-    until(lambda: stands_still(stage))
+    wait_until(lambda: has_saved(stage) and stands_still(stage))
     before, seconds = rows(stage), stage.seconds()
     assert stands_still(stage) and (rows(stage), stage.seconds()) == (before, seconds)
-    assert (stage.job.path / "state" / "state.pt").stat().st_mtime_ns > control_written(stage)
     stage.go_on()
-    until(lambda: len(rows(stage)) > len(before))
+    wait_until(lambda: len(rows(stage)) > len(before))
     stage.stop()
-    until(lambda: not stage.running)
+    wait_until(lambda: not stage.running)
     kind, sentence = stage.job.ended
     stopped = Run(stage.job.path)
     assert kind == "stopped"
@@ -147,10 +138,10 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     by_hand = control.Follower(stage.job.path).now  # whoever resumes it is not ended by the page's limit
     assert (by_hand.seconds, by_hand.discriminator_steps) == (math.inf, 2) and stage.job.control.seconds < math.inf
     stage.go_on()
-    until(lambda: rows(stage)[-1]["step"] > stopped.config.steps)
+    wait_until(lambda: rows(stage)[-1]["step"] > stopped.config.steps)
     assert rows(stage)[-1]["k"] == 2
     os.kill(stage.job.process.pid, signal.SIGKILL)
-    until(lambda: not stage.running)
+    wait_until(lambda: not stage.running)
     assert stage.job.ended[0] == "failed"
     assert "was killed (SIGKILL)" in stage.job.ended[1]
     before = stage.job.ended, stage.job.control
@@ -162,16 +153,12 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     assert stage.push_command() is None
 
 
-def control_written(stage: Live) -> int:
-    return (stage.job.path / control.NAME).stat().st_mtime_ns
-
-
 def test_what_keeps_a_training_from_starting_is_one_sentence(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there: no network
     nowhere = Live(tmp_path / "runs", tmp_path / "empty")
     nowhere.start(Wish("mlp-mnist"))
-    until(lambda: not nowhere.running)
+    wait_until(lambda: not nowhere.running)
     kind, sentence = nowhere.job.ended
     assert kind == "failed"
     assert sentence.startswith("MNIST is not in empty and could not be downloaded (")
@@ -184,12 +171,64 @@ def test_what_keeps_a_training_from_starting_is_one_sentence(tmp_path, monkeypat
         nowhere.start(Wish("mlp-mnist"))
     with pytest.raises(GanDemoError, match="k 101 will not do"):
         nowhere.start(Wish("mlp-mnist", discriminator_steps=101))
+    assert not list((tmp_path / "runs").iterdir())
+
+
+def test_of_few_pictures_a_batch_takes_half_so_that_some_may_be_unreadable(tmp_path):
+    stage, batch = Live(tmp_path / "runs"), recipes.get("dcgan-mnist").batch_size
+    for count, size in ((1, 2), (39, 19), (2 * batch - 1, batch - 1), (2 * batch, None)):
+        pictures = tmp_path / str(count)
+        for index in range(count):
+            (pictures / f"class-{index % 2}").mkdir(parents=True, exist_ok=True)
+            (pictures / f"class-{index % 2}" / f"{index}.png").touch()
+        job = Job(Wish("dcgan-mnist", pictures=pictures), tmp_path / "run", Control((0, 0), 1))
+        said = stage.command(job)
+        assert (int(said[said.index("--batch-size") + 1]) if "--batch-size" in said else None) == size
+
+
+def test_two_hands_on_the_knobs_undo_nothing_of_each_other(tmp_path):
+    stage = Live(tmp_path)
+    stage.job = Job(Wish("mlp-mnist"), tmp_path / "run", Control((0.1, 0.1), 1), since=time.monotonic())
+    with stage._lock:  # somebody pauses it; another's turn has begun and waits
+        turning = threading.Thread(target=stage.turn, args=((0.01, 0.01), 2))
+        turning.start()
+        time.sleep(0.1)
+        stage.pause()
+    turning.join()
+    assert stage.job.control == control.read(tmp_path / "run") == Control((0.01, 0.01), 2, paused=True)
+
+
+def test_a_process_that_does_not_hear_its_stop_is_ended(tmp_path, monkeypatch):
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); time.sleep(99)"
+    )
+    (tmp_path / "deaf.py").write_text(deaf)
+    monkeypatch.setattr(live, "PROGRAM", tmp_path / "deaf.py")
+    monkeypatch.setattr(live, "LOST_SECONDS", 0.5)
+    stage = Live(tmp_path / "runs", DATA)
+    job = stage.start(Wish("toy-ring"))
+    wait_until((job.path / "state" / "train.log").read_text)
+    stage.pause()  # which stops the clock of the training, and not that of the stop
+    stage.stop()
+    wait_until(lambda: not stage.running)
+    assert (
+        job.ended[0] == "failed" and job.ended[1] == "The training was killed (SIGKILL), for it did not end by itself."
+    )
+
+
+def test_of_a_run_that_was_stopped_at_its_start_there_is_nothing_to_push(digits_run, tmp_path):
+    stage, run = Live(tmp_path), Run(digits_run)
+    stage.job = Job(Wish("cdcgan-mnist"), digits_run, Control((0, 0), 1))
+    assert f"--steps {run.config.steps} " in stage.push_command()
+    stage.job.path = tmp_path / "run"
+    Run.create(stage.job.path, replace(run.config, steps=0))
+    assert stage.push_command() is None
 
 
 def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
     brief = Live(tmp_path / "runs", DATA, limit=0.5)
     brief.start(Wish("mlp-mnist", 30_000))
-    until(lambda: not brief.running)
+    wait_until(lambda: not brief.running)
     assert brief.job.ended[0] == "stopped"
     assert "Stopped at its limit of time at step" in brief.job.ended[1]
 
@@ -197,11 +236,11 @@ def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
 def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
     stage.private = False
     stage.start(Wish("mlp-mnist", 30_000))
-    until(lambda: rows(stage))
+    wait_until(lambda: rows(stage))
     stage.pause()
     monkeypatch.setattr(live, "SLOT_SECONDS", 0)
     stage.go_on()  # to end a pause is in nobody's way
-    for act in (stage.pause, lambda: (stage.stop(), until(lambda: not stage.running), stage.go_on())):
+    for act in (stage.pause, lambda: (stage.stop(), wait_until(lambda: not stage.running), stage.go_on())):
         with pytest.raises(GanDemoError, match="has had its hour here"):
             act()
     stage.private = True
@@ -211,10 +250,10 @@ def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeyp
 
 def test_a_pause_that_nobody_ends_is_told_as_such(stage):
     stage.start(Wish("mlp-mnist", 30_000))
-    until(lambda: rows(stage))
+    wait_until(lambda: rows(stage))
     stage.pause()
     stage.job.process.send_signal(signal.SIGINT)  # as the trainer ends it by itself, after ten minutes
-    until(lambda: not stage.running)
+    wait_until(lambda: not stage.running)
     assert stage.job.ended[0] == "stopped" and "Stopped after a pause that nobody ended at step" in stage.job.ended[1]
 
 
@@ -226,14 +265,8 @@ def test_a_training_stops_when_the_process_that_steers_it_is_gone(mnist, tmp_pat
     assert Run(tmp_path / "run").steps == [0, 1]
 
 
-def test_a_steered_training_shows_something_new_at_least_so_often(mnist, tmp_path, monkeypatch):
-    step = training.Trainer.train_step
-
-    def stopping(self):
-        step(self)
-        self.stopped_by = "SIGTERM" if self.step == 6 else ""
-
-    monkeypatch.setattr(training.Trainer, "train_step", stopping)
+def test_a_steered_training_shows_something_new_at_least_so_often(mnist, tmp_path, monkeypatch, after_each_step):
+    after_each_step(stop_at(6))
     monkeypatch.setattr(training, "LOOK_SECONDS", 0)
     monkeypatch.setattr(training, "PICTURE_SECONDS", 0)
     for name in ("steered", "alone"):
@@ -305,3 +338,4 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
     kept.begin()
     with pytest.raises(GanDemoError, match="not here any more"):
         kept.folder(identity)
+    assert uploads._written(tmp_path / "cleared-away-meanwhile") == 0

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 import app
 import train
-from gan_demo import recipes
+from gan_demo import data, recipes
 from gan_demo.run import Run
 
 FLOORS = {
@@ -85,6 +86,16 @@ def test_the_core_knows_no_web_and_the_web_no_training():
             assert not any(name.split(".")[0] in ("gradio", "gradio_client") for name in names), path
 
 
+def test_what_is_imported_is_what_requirements_txt_installs():
+    wanted = re.findall(r"^[\w-]+", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    come_along = {"starlette": "gradio", "yaml": "huggingface-hub", "spaces": "gradio"}  # the last on a Space alone
+    names = {"PIL": "pillow", "huggingface_hub": "huggingface-hub"} | come_along
+    for path in tracked("app.py", "train.py", "gan_demo/*.py"):
+        if "benchmark" not in path.parts:
+            rooms = {name.split(".")[0] for name in imported(path)} - sys.stdlib_module_names - {"gan_demo"}
+            assert {names.get(room, room) for room in rooms} <= set(wanted), path
+
+
 def test_checkpoints_keep_their_budget_and_open():
     files = tracked("checkpoints")
     assert sum(path.stat().st_size for path in files) < 160 * 2**20
@@ -115,16 +126,44 @@ def test_the_readmes_commands_are_understood():
         (program, words[words.index(program) + 1 :]) for words in lines for program in programs if program in words
     ]
     assert {program for program, _ in found} == set(programs) and len(found) > 10
-    for program, options in found:
-        programs[program](options)
+    for program, arguments in found:
+        options = programs[program](arguments)
+        if getattr(options, "recipe", None):
+            data.on(recipes.get(options.recipe).having(options.option), options.dataset)
+
+
+ROW = re.compile(
+    r"^\| `([\w-]+)(?: --with ([\w-]+))?` \|.*\| ([\d.]+) at step ([\d,]+)(?:; ([\d.]+)%)?[^|]*\| ([\d.]+) \|$",
+    re.MULTILINE,
+)
+
+
+def test_the_readmes_table_of_shipped_runs_says_what_was_measured():
+    found = {name: facts for name, *facts in ROW.findall((ROOT / "README.md").read_text())}
+    assert set(found) == {path.parent.name for path in (ROOT / "checkpoints").glob("*/metrics.json")}
+    for name, (option, value, step, accuracy, floor) in found.items():
+        run = Run(ROOT / "checkpoints" / name)
+        metrics = run.read_json("metrics.json")
+        rows = metrics["snapshots"]
+        best = min(rows, key=lambda row: row[metrics["measure"]])
+        assert int(step.replace(",", "")) == best["step"] == metrics["best"], name
+        assert is_rounded(value, best[metrics["measure"]]) and is_rounded(floor, metrics["floor"]), name
+        assert bool(accuracy) == ("accuracy" in best), name
+        assert not accuracy or is_rounded(accuracy, 100 * best["accuracy"]), name
+        assert recipes.get(name).option_of(run.config.as_recipe()) == (option or None), name
+
+
+def is_rounded(text: str, value: float) -> bool:
+    """Whether a printed number is that value, as far as it is printed."""
+    return abs(float(text) - value) < 0.501 * 10.0 ** -len(text.partition(".")[2])
 
 
 def test_the_readmes_front_matter_and_pictures_are_true():
-    from importlib.metadata import version
-
     text = (ROOT / "README.md").read_text()
     front = dict(re.findall(r"^(\w+): (.*)$", text.split("---")[1], re.MULTILINE))
-    assert front["sdk"] == "gradio" and front["sdk_version"] == version("gradio") and front["app_file"] == "app.py"
+    needed = map(Requirement, (ROOT / "requirements.txt").read_text().split())
+    assert front["sdk"] == "gradio" and front["app_file"] == "app.py"
+    assert front["sdk_version"] in next(one.specifier for one in needed if one.name == "gradio")
     assert "python3 -m gan_demo" in text and "python3 tests" in text
     assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\npython3 tests")
     for picture in re.findall(r"!\[[^]]*\]\((?!http)([^)]+)\)", text):

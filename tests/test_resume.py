@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import DATA, ROOT, assert_same_run, fit, small
+from conftest import DATA, ROOT, assert_same_run, fit, small, stop_at
+from waiting import wait_until
 
 from gan_demo import recipes, training
 from gan_demo.errors import GanDemoError
@@ -30,37 +31,27 @@ CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
     ],
 )
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, mnist, tmp_path, monkeypatch):
+def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, mnist, tmp_path, after_each_step):
     length, options = 24, {"snapshots": 5, "precision": precision}
     fit(recipe, mnist, tmp_path / "unbroken", length, **options)
-    step = training.Trainer.train_step
     for stop in (7, 19):  # the snapshot of the stop is not on the schedule, and must not stay
-
-        def stopping(self, stop=stop):
-            step(self)
-            self.stopped_by = "SIGTERM" if self.step == stop else ""
-
-        monkeypatch.setattr(training.Trainer, "train_step", stopping)
+        after_each_step(stop_at(stop))
         stopped = fit(recipe, mnist, tmp_path / "broken", length, resume=stop > 7, **options)
         assert stopped.step == stop and stopped.run.steps[-1] == stop
-    monkeypatch.setattr(training.Trainer, "train_step", step)
+    after_each_step(stop_at(None))
+    for name in (".model.safetensors", "snapshots/.index.json", "samples/.real.png", "state/.state.pt"):  # of a kill
+        (tmp_path / "broken" / f"{name}.4711.part").write_bytes(b"half")
     fit(recipe, mnist, tmp_path / "broken", length, resume=True, **options)
     assert_same_run(tmp_path / "unbroken", tmp_path / "broken")
     files = [sorted(file.relative_to(folder) for file in folder.rglob("*")) for folder in tmp_path.iterdir()]
     assert files[0] == files[1]
 
 
-def test_the_speed_after_a_resume_counts_what_was_trained_since(mnist, tmp_path, monkeypatch):
+def test_the_speed_after_a_resume_counts_what_was_trained_since(mnist, tmp_path, monkeypatch, after_each_step):
     """A stop in the middle of two log lines carries the terms over, and no images."""
     monkeypatch.setattr(training, "LOGS", 1)  # a line every hundred steps
-    out, step = tmp_path / "run", training.Trainer.train_step
-
-    def stop(trainer):
-        step(trainer)
-        if trainer.step == 99:
-            trainer.stopped_by = "the test"
-
-    monkeypatch.setattr(training.Trainer, "train_step", stop)
+    out = tmp_path / "run"
+    after_each_step(stop_at(99))
     fit(PERCEPTRON, mnist, out, length=100, snapshots=2)
     clock = iter(range(10**6))
     monkeypatch.setattr(training.time, "monotonic", lambda: float(next(clock)))  # a second for each look at it
@@ -117,27 +108,22 @@ def start(out: Path, *more: str) -> subprocess.Popen:
     )
 
 
-def wait_for(condition, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the training did not get there in time"
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "3"))])
 def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, tmp_path):
     """kill -9 with no warning; after each kill the folder opens, and --resume goes on from the last save."""
     subprocess.run(command(tmp_path / "unbroken"), env=environment(), check=True, capture_output=True)
-    out, moments = tmp_path / "killed", random.Random(0)
+    out, moments, ends = tmp_path / "killed", random.Random(0), []
     for kill in range(kills):
         process = start(out, *(["--resume"] if (out / "state" / "state.pt").exists() else []))
         # From the first save on, any moment will do: in a step, in a save, between two files.
-        wait_for((out / "state" / "state.pt").exists)
-        wait_for(lambda kill=kill, process=process: process.poll() is not None or _has_started(out, kill))
-        time.sleep(moments.uniform(0, 1.2))
+        wait_until((out / "state" / "state.pt").exists)
+        wait_until(lambda kill=kill, process=process: process.poll() is not None or _has_started(out, kill))
+        time.sleep(moments.uniform(0, 0.6))
         process.kill()
         process.communicate()
+        ends.append(process.returncode)
         assert Run(out).steps[0] == 0
+    assert -signal.SIGKILL in ends, "all of them had ended by themselves"
     subprocess.run(command(out, "--resume"), env=environment(), check=True, capture_output=True)
     assert_same_run(tmp_path / "unbroken", out)
 
@@ -151,7 +137,7 @@ def _has_started(out: Path, kill: int) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_says_how_to_go_on_and_leaves_with_zero(number, tmp_path):
     process = start(tmp_path / "run")
-    wait_for((tmp_path / "run" / "history.csv").exists)
+    wait_until((tmp_path / "run" / "history.csv").exists)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
@@ -170,17 +156,15 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_s
     assert all(np.isfinite(value).all() for value in run.read_snapshot(0).values())
 
 
-def test_a_last_update_that_ruins_the_weights_is_no_snapshot(mnist, tmp_path, monkeypatch):
+def test_a_last_update_that_ruins_the_weights_is_no_snapshot(mnist, tmp_path, after_each_step):
     """No loss has seen it: the next step would have."""
-    step = training.Trainer.train_step
 
     def ruin(trainer):
-        step(trainer)
         if trainer.step == 4:
             with torch.no_grad():
                 next(trainer.gan.generator.parameters()).view(-1)[0] = float("nan")
 
-    monkeypatch.setattr(training.Trainer, "train_step", ruin)
+    after_each_step(ruin)
     with pytest.raises(GanDemoError, match="a weight of mlp-mnist is no longer finite at step 4"):
         fit(PERCEPTRON, mnist, tmp_path / "run", length=4, snapshots=2)
     assert Run(tmp_path / "run").steps == [0]
@@ -212,7 +196,7 @@ def test_a_full_disk_stops_with_one_clear_line_and_an_intact_folder(mnist, tmp_p
 
 def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_path):
     process = start(tmp_path / "run", "--steps", "9000")
-    wait_for((tmp_path / "run" / "history.csv").exists)
+    wait_until((tmp_path / "run" / "history.csv").exists)
     (tmp_path / "run").rename(tmp_path / "elsewhere")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 2 and "Traceback" not in output, output
@@ -222,7 +206,7 @@ def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_pa
 
 def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(tmp_path):
     first = start(tmp_path / "run", "--steps", "9000")
-    wait_for((tmp_path / "run" / "state" / "state.pt").exists)
+    wait_until((tmp_path / "run" / "state" / "state.pt").exists)
     before = Run(tmp_path / "run").config
     for more in ([], ["--resume"]):
         second = subprocess.run(
@@ -237,7 +221,7 @@ def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_na
     assert (tmp_path / "run" / "state" / "lock").exists()  # and locks nothing any more
     saved = (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns
     third = start(tmp_path / "run", "--resume", "--steps", "9000")  # it hears signals once it trains
-    wait_for(lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved)
+    wait_until(lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved)
     third.send_signal(signal.SIGTERM)
     output, _ = third.communicate(timeout=60)
     assert third.returncode == 0, output

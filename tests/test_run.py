@@ -6,9 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from gan_demo import film
 from gan_demo.errors import GanDemoError
-from gan_demo.run import Run
+from gan_demo.player import open_run
+from gan_demo.run import Run, folders
+from gan_demo.ui.library import Library, quality
 from gan_demo.weights import dequantize, halve, load_weights, quantize, save_weights
 
 
@@ -41,6 +45,14 @@ def test_the_folder_holds_what_the_contract_lists(folder):
     assert (folder / "snapshots" / last.file).stat().st_size == last.bytes
 
 
+def test_the_samples_show_what_each_snapshot_generates(folder):
+    player = open_run(folder)
+    for step in player.steps:
+        sample = np.asarray(Image.open(folder / f"samples/step-{step:08d}.png"), float)
+        grid = film.grid(player.generate(range(16), step=step), 4)[:, :, 0]
+        assert np.abs(sample - grid).mean() < 2, step
+
+
 def test_a_config_survives_the_way_to_the_disk_and_back(folder):
     run = Run(folder)
     run.write_config(run.config)
@@ -69,8 +81,6 @@ def test_a_config_survives_the_way_to_the_disk_and_back(folder):
     ],
 )
 def test_a_config_that_cannot_be_read_back_is_refused_with_the_keys_name(change, names, folder):
-    from gan_demo.player import open_run
-
     edit(folder / "config.json", change)
     with pytest.raises(GanDemoError, match=names):
         open_run(folder)
@@ -88,6 +98,47 @@ def test_an_index_that_points_elsewhere_is_refused(change, names, folder):
     edit(folder / "snapshots" / "index.json", lambda index: change(index["snapshots"][1]))
     with pytest.raises(GanDemoError, match=names):
         Run(folder)
+
+
+def test_what_is_of_a_newer_format_is_refused_or_left_out(folder):
+    run = Run(folder)
+    assert run.read_metrics()["format"] == 1 and quality(run)
+    edit(folder / "metrics.json", lambda metrics: metrics.update(format=2))
+    assert run.read_metrics() is None and quality(run) is None
+    edit(folder / "snapshots" / "index.json", lambda index: index.pop("format"))
+    assert Run(folder).steps == run.steps
+    edit(folder / "snapshots" / "index.json", lambda index: index.update(format=2))
+    with pytest.raises(
+        GanDemoError, match=r"index.json is of format 2, newer than this version reads \(1\): update it"
+    ):
+        Run(folder)
+
+
+def test_a_source_is_a_run_or_a_folder_of_them(folder, tmp_path):
+    for name in (".ipynb_checkpoints", "only-state/state"):
+        (tmp_path / name).mkdir(parents=True)
+    assert folders(folder) == [folder]
+    assert folders(str(tmp_path)) == [folder]
+    for source, says in (
+        (tmp_path / "only-state", "holds no run folder: train one"),
+        (tmp_path / "nothing", "is no folder: give a run folder"),
+        (folder / "config.json", "is no folder: give a run folder"),
+        (tmp_path / ("x" * 300), "cannot be read .File name too long.: give a run folder"),
+    ):
+        with pytest.raises(GanDemoError, match=says):
+            folders(source)
+
+
+def test_a_film_that_fits_on_no_sheet_is_left_out(folder, monkeypatch):
+    assert film.fits(film.layout(64, 1, 512, 512)) and not film.fits(film.layout(65, 1, 512, 512))
+    player = open_run(folder)
+    monkeypatch.setattr(film, "MAX_SIDE", 28 * 2)
+    player.write_ready_film()
+    assert not list(folder.glob("film.*"))
+    monkeypatch.setattr(film, "MAX_SIDE", 28 * 6)  # some tiles of each step
+    player.write_ready_film()
+    assert 1 <= json.loads((folder / "film.json").read_text())["tiles"] < film.TILES
+    assert Library([str(folder)]).ready_film("digits", 0)
 
 
 def test_damaged_files_are_named(folder):
@@ -119,6 +170,15 @@ def test_weights_with_nan_or_a_false_header_are_refused():
     for data in (b"", b"\x80\x04pickle", (10**12).to_bytes(8, "little") + b"{}"):
         with pytest.raises(GanDemoError, match="x is damaged"):
             load_weights(data, "x")
+
+
+def test_a_scale_of_nothing_is_refused():
+    """It would be dropped unseen, however large."""
+    ones, eight = np.ones((2, 2), np.float32), np.ones((2, 2), np.int8)
+    for weights in ({"w": ones, "junk.scale": ones}, {"w": ones, "w.scale": ones}):
+        with pytest.raises(GanDemoError, match="scale' is the scale of none in 8 bit"):
+            load_weights(save_weights(weights, {}), "x")
+    assert set(load_weights(save_weights({"w": eight, "w.scale": ones}, {}), "x")) == {"w", "w.scale"}
 
 
 def test_half_precision_keeps_kernels_to_eleven_bits_and_the_rest_as_it_is():

@@ -9,10 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import DATA, ROOT, assert_same_run, fit, small, weights
+from torch import nn
 
-from gan_demo import recipes, training
-from gan_demo.networks import Dropout
+import train as cli
+from gan_demo import job, precision, recipes, training
+from gan_demo.ema import MovingAverage
+from gan_demo.errors import GanDemoError
+from gan_demo.losses import LOSSES
+from gan_demo.networks import Dropout, Verdict
+from gan_demo.parallel import World
 
 CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
 
@@ -85,6 +92,68 @@ def test_soft_labels_are_drawn_from_their_range(mnist, tmp_path):
     assert (trainer.gan.draw((0.9, 0.9), torch.empty(3)) == 0.9).all()
 
 
+def test_the_cross_entropy_s_terms_are_their_formulas():
+    """Each label from its own range, the weight of the adversarial loss in the discriminator alone."""
+    recipe = small(PERCEPTRON, adversarial_weight=0.5, class_weight=3.0)
+    recipe = replace(recipe, real_labels=(0.9, 1.0), fake_labels=(0.2, 0.3), generator_labels=(0.7, 0.8))
+    real, fake = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))
+    a, b = torch.arange(6) % 3, torch.arange(6) // 2
+
+    def look(images: torch.Tensor, _: torch.Tensor) -> Verdict:
+        return Verdict(images[:, 0], images[:, 1:])
+
+    def draw(bounds: tuple[float, float], like: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(like, bounds[0])
+
+    def bce(images: torch.Tensor, label: float) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(images[:, 0], torch.full((6,), label))
+
+    loss = LOSSES["bce"]
+    terms, scores = loss.discriminator(recipe, look, (real, a), (fake, b), draw)
+    classes = F.cross_entropy(real[:, 1:], a), F.cross_entropy(fake[:, 1:], b)
+    torch.testing.assert_close(
+        terms | loss.generator(recipe, look, (real, a), (fake, b), draw),
+        {
+            "d_real": 0.5 * bce(real, 0.9),
+            "d_fake": 0.5 * bce(fake, 0.2),
+            "d_class": 3 * sum(classes),
+            "g": bce(fake, 0.7),
+            "g_class": 3 * classes[1],
+        },
+    )
+    means = {"real_score": real[:, 0].sigmoid().mean(), "fake_score": fake[:, 0].sigmoid().mean()}
+    torch.testing.assert_close(scores, means)
+
+
+def test_the_moving_average_forgets_the_start_at_once():
+    raw = nn.Linear(1, 1, bias=False)
+    assert MovingAverage(raw, 0).module is raw
+    nn.init.zeros_(raw.weight)
+    average = MovingAverage(raw, 0.5)
+    nn.init.ones_(raw.weight)
+    average.update(1)
+    assert average.module.weight.item() == pytest.approx(9 / 11)
+    average.update(1000)
+    assert average.module.weight.item() == pytest.approx(10 / 11)
+
+
+def test_epochs_are_passes_over_the_data_and_the_recipe_has_its_own():
+    assert training.steps_of(100, 60_000, CONVOLUTIONAL) == 187_500
+    assert training.steps_of(10, 60_000, replace(CONVOLUTIONAL, discriminator_steps=5)) == 3750
+    for arguments, steps in (([], 187_500), (["--epochs", "10"], 18_750), (["--steps", "7"], 7)):
+        options = cli.parse(["dcgan-mnist", *arguments])
+        assert job.planned(options, CONVOLUTIONAL, 60_000) == steps
+
+
+def test_a_batch_that_processes_cannot_share_evenly_is_refused():
+    world = World(torch.device("cpu"))
+    world.size = 2
+    world.check_batch(4)
+    for batch_size in (3, 2, 5):
+        with pytest.raises(GanDemoError, match=f"batch size {batch_size} cannot be shared by 2 processes"):
+            world.check_batch(batch_size)
+
+
 @pytest.mark.parametrize("recipe", [PERCEPTRON])
 def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
     """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding.
@@ -136,15 +205,20 @@ def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
     assert json.loads((tmp_path / "two" / "config.json").read_text())["steps"] == 12
 
 
-def test_the_precision_is_measured_where_it_is_not_named():
-    from gan_demo import precision
-    from gan_demo.machine import has_bf16
+@pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(1.2, 1.0, "bf16"), (1.05, 1.0, "fp32"), (1.0, 2.0, "fp32")])
+def test_bf16_is_taken_where_it_is_a_tenth_faster(fp32, bf16, chosen, monkeypatch):
+    monkeypatch.setattr(precision, "has_bf16", lambda _: True)
+    monkeypatch.setattr(precision, "_step_seconds", lambda *_: {"fp32": fp32, "bf16": bf16})
+    assert precision.choose("auto", training.CPU, PERCEPTRON, 0) == chosen
 
-    chosen = precision.choose("auto", training.CPU, small(CONVOLUTIONAL), 0)
-    assert chosen in (("fp32", "bf16") if has_bf16(training.CPU) else ("fp32",))
+
+def test_both_precisions_are_measured_where_none_is_named_and_the_device_has_both(monkeypatch):
     seconds = precision._step_seconds(training.CPU, small(PERCEPTRON), 0)
     assert set(seconds) == {"fp32", "bf16"} and min(seconds.values()) > 0
+    monkeypatch.setattr(precision, "_step_seconds", lambda *_: pytest.fail("measured for nothing"))
     assert precision.choose("bf16", training.CPU, PERCEPTRON, 0) == "bf16"
+    monkeypatch.setattr(precision, "has_bf16", lambda _: False)
+    assert precision.choose("auto", training.CPU, PERCEPTRON, 0) == "fp32"
 
 
 def test_dropout_zeroes_its_share_and_keeps_the_mean():

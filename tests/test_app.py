@@ -1,0 +1,96 @@
+"""What a host would lose: the say over who trains on their machine, and the runs that the page is to open with."""
+
+import os
+import runpy
+import signal
+import sys
+from types import SimpleNamespace
+
+import pytest
+from conftest import ROOT
+
+import app
+from gan_demo import install
+from gan_demo.errors import GanDemoError
+from gan_demo.ui.library import Library
+
+SHIPPED = ROOT / "checkpoints"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch):
+    """Neither a Space nor runs that a person has named."""
+    for name in ("SPACE_ID", "GAN_DEMO_RUNS", "GAN_DEMO_ALLOW_HUB"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "space", "trains", "private"),
+    [
+        ([], False, True, True),
+        (["--host", "::1"], False, True, True),
+        (["--host", "localhost"], False, True, True),
+        (["--share"], False, False, False),
+        (["--host", "192.168.0.5"], False, False, False),
+        (["--host", "0.0.0.0"], False, False, False),
+        ([], True, False, False),
+        (["--host", "127.0.0.1"], True, False, False),
+        (["--allow-training"], False, True, False),
+        (["--share", "--allow-training"], False, True, False),
+        (["--allow-training"], True, True, False),
+        (["--no-allow-training"], False, False, False),
+    ],
+)
+def test_strangers_train_where_the_host_says_so_alone(arguments, space, trains, private, monkeypatch):
+    if space:
+        monkeypatch.setenv("SPACE_ID", "me/space")
+    options = app.parse(arguments)
+    assert (options.allow_training, options.private) == (trains, private)
+
+
+def test_the_page_opens_with_the_shipped_runs_the_faces_first():
+    sources = app.default_sources()
+    library = Library(sources)
+    assert next(iter(library.runs)) == "dcgan-anime" and not library.problems()
+    assert set(library.runs) == {path.parent.name for path in SHIPPED.glob("*/config.json")}
+
+
+def test_the_environment_names_other_runs(monkeypatch):
+    monkeypatch.setenv("GAN_DEMO_RUNS", " a , b,")
+    assert app.default_sources() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("end", "status"), [(None, 0), (KeyboardInterrupt(), 130), (GanDemoError("the port is taken"), 2)]
+)
+def test_a_training_ends_with_the_page_however_that_ends(end, status, monkeypatch):
+    closed = []
+
+    def serve(library: Library, live: app.Live, *_: object) -> None:
+        assert not closed and "dcgan-mnist" in library.runs
+        monkeypatch.setattr(live, "close", lambda: closed.append(live))
+        if end:
+            raise end
+
+    monkeypatch.setattr(app, "end_with", lambda _: None)
+    monkeypatch.setitem(sys.modules, "gan_demo.ui.page", SimpleNamespace(serve=serve))
+    assert app.main(["--runs", str(SHIPPED / "dcgan-mnist")]) == status and len(closed) == 1
+
+
+def test_sigterm_ends_what_trains_before_the_page(monkeypatch):
+    ends, handlers = [], {}
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(os, "kill", lambda process, number: ends.append((process, number)))
+    app.end_with(SimpleNamespace(close=lambda: ends.append("closed")))
+    handlers[signal.SIGTERM](signal.SIGTERM, None)
+    assert ends == ["closed", (os.getpid(), signal.SIGTERM)] and handlers[signal.SIGTERM] == signal.SIG_DFL
+
+
+def test_one_command_installs_and_runs_the_app_with_its_options(monkeypatch, capfd):
+    installed = []
+    monkeypatch.setattr(install, "python_with", lambda *names: installed.append(names) or sys.executable)
+    monkeypatch.setattr(sys, "argv", ["gan_demo", "--help"])
+    with pytest.raises(SystemExit) as left:
+        runpy.run_module("gan_demo", run_name="__main__")
+    assert left.value.code == 0 and installed == [("requirements.txt",)]
+    assert capfd.readouterr().out.startswith("usage: app.py")
