@@ -103,18 +103,18 @@ def folders(source: str | Path, or_else: str = "") -> list[Path]:
 
     Raises GanDemoError where there are none, or it cannot be read; `or_else` is what else may be given.
     """
-    name, would_do = str(source)[:MAX_TOLD], f"give a run folder{or_else}, or a folder of them, such as checkpoints"
+    name, others = str(source)[:MAX_TOLD], f"{or_else}, or a folder of them, such as checkpoints"
     try:
         inside = sorted(Path(source).iterdir())
     except (FileNotFoundError, NotADirectoryError):
-        raise GanDemoError(f"{name} is no folder: {would_do}") from None
+        raise GanDemoError(f"{name} is no folder: give a run folder{others}") from None
     except OSError as error:
-        raise GanDemoError(f"{name} cannot be read ({error.strerror}): {would_do}") from None
+        raise GanDemoError(f"{name} cannot be read ({error.strerror}): give a run folder{others}") from None
     if Path(source) / "config.json" in inside:
         return [Path(source)]
     found = [path for path in inside if os.path.exists(path / "config.json")]  # False, too, where one cannot be read
     if not found:
-        raise GanDemoError(f"{name} holds no run folder: train one with train.py, or {would_do}")
+        raise GanDemoError(f"{name} holds no run folder: train one with train.py, or give a run folder{others}")
     return found
 
 

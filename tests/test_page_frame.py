@@ -47,7 +47,7 @@ def test_the_picture_and_its_slider_are_in_sight_at_once_however_tall_the_frame_
     stage = frame.locator("#film .current canvas").bounding_box()
     assert scrub["y"] + scrub["height"] <= 720 and 320 < stage["height"] < 450
     frame.locator("[data-do=talk]").first.click()
-    expect(frame.locator("#masthead")).to_be_hidden()
+    expect(frame.locator("#seed")).to_be_hidden()
     stage = frame.locator("#film .current canvas").bounding_box()
     assert stage["y"] >= HEADER and stage["y"] + stage["height"] <= 720 and stage["height"] > 500
     scrub = frame.locator("#film .scrub").bounding_box()
