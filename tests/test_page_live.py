@@ -104,6 +104,7 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     assert np.abs(speaker.tiles() - last).max() > 1
 
     page.get_by_role("tab", name="Live").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()  # a hand is not there before it either
     page.get_by_label("k, D steps").press("Home")  # what is turned after the end counts when it goes on
     page.get_by_role("button", name="Go on").click()
     until(lambda: Run(run).steps[-1] > steps[-1])
