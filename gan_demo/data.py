@@ -265,7 +265,7 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
             archive = zipfile.ZipFile(path)
         except OSError as error:
             raise GanDemoError(f"{path} cannot be read ({error.strerror}): give another zip with --data") from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError):
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):  # the second is zipfile's for a newer kind of zip
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
         inside = {_inside(entry): entry for entry in _zip_names(archive)}
         top = {name.split("/")[0] for name in inside}
