@@ -1,6 +1,7 @@
 """Train a GAN into a run folder: `python train.py dcgan-mnist`. `--help` shows the options, `--list` the recipes."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from gan_demo import recipes
 from gan_demo.arguments import Parser, between, fraction, positive
 from gan_demo.config import IMAGE_SIZES
-from gan_demo.control import PARENT
+from gan_demo.control import MAX_K, PARENT
 from gan_demo.errors import GanDemoError
 from gan_demo.run import MAX_SNAPSHOTS
 
@@ -62,7 +63,12 @@ def _add_length(parser: Parser) -> None:
         metavar="N",
         help="images of a step, over all processes; the recipe's by default",
     )
-    add("--k", type=positive, metavar="N", help="discriminator steps for each generator step; the recipe's by default")
+    add(
+        "--k",
+        type=between(1, MAX_K),
+        metavar="N",
+        help="discriminator steps for each generator step; the recipe's by default",
+    )
     add(
         "--snapshots",
         type=between(2, MAX_SNAPSHOTS),
@@ -122,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     if PARENT in os.environ:  # what a shell's background program starts ignores Ctrl-C, and the page stops us by that
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a folder's name need not be text
     try:
         if options.list:
             from gan_demo import job

@@ -203,7 +203,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
     last = run.snapshots[-1]
     parts = [
         f"# {escape(config.name)}",
-        f"{escape(recipe.title)}: {config.steps:,} steps of {recipe.batch_size} images ({last.epoch:.3g} of the "
+        f"{escape(recipe.title)}: {config.steps:,} steps, {last.images:,} images seen ({last.epoch:.3g} of the "
         f"recipe's {recipe.epochs} epochs), {duration(config.seconds)} on {escape(config.device)} in "
         f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
         "is here, so that the training can be replayed for any seed.",

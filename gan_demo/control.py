@@ -45,9 +45,9 @@ class Control:
         """The recipe with these learning rates and this k."""
         return replace(recipe, learning_rates=self.learning_rates, discriminator_steps=self.discriminator_steps)
 
-    def columns(self) -> dict[str, float]:
-        """What a row of history.csv says of it."""
-        generator, discriminator = self.learning_rates
+    def columns(self, learning_rates: Pair) -> dict[str, float]:
+        """What a row of history.csv says of it; a recipe that anneals takes other rates than those turned to."""
+        generator, discriminator = learning_rates
         return {"generator_rate": generator, "discriminator_rate": discriminator, "k": self.discriminator_steps}
 
     def write(self, folder: Path) -> None:

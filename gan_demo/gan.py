@@ -11,7 +11,7 @@ from gan_demo.ema import MovingAverage
 from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
 from gan_demo.parallel import World
-from gan_demo.recipe import Range, Recipe
+from gan_demo.recipe import Pair, Range, Recipe
 
 
 class GAN:
@@ -70,6 +70,14 @@ class GAN:
             real = self.real_images(pixels), classes
             terms = self.train_discriminator(recipe, real)
         return terms | self.train_generator(recipe, real)
+
+    @property
+    def learning_rates(self) -> Pair:
+        """Those of the last step, generator and discriminator."""
+        generator, discriminator = (
+            adam.param_groups[0]["lr"] for adam in (self.generator_adam, self.discriminator_adam)
+        )
+        return float(generator), float(discriminator)
 
     def steer(self, recipe: Recipe) -> None:
         """Go on with another recipe's learning rates and k; the networks stay."""

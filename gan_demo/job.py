@@ -118,7 +118,7 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     device = machine.choose_device(options.device)
     if not options.resume and (options.out / "config.json").exists():
         raise GanDemoError(
-            f"{options.out} holds a run already: go on with --resume, or choose another folder with --out"
+            f"{options.out} holds a run already: go on with --resume, choose another folder with --out, or remove it"
         )
     publisher = None
     if options.push_to_hub and _is_first():
@@ -189,21 +189,25 @@ def _finished(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any] | N
     run = Run(options.out)
     if run.config.steps < planned(options, recipe, run.config.dataset_images):
         return None
+    return _verdict(run) or (None if options.evaluate else {})
+
+
+def _verdict(run: Run) -> dict[str, Any] | None:
+    """The metrics of all snapshots that a run has, where it was judged since the last of them."""
     metrics = run.read_metrics() or {}
-    judged = [row["step"] for row in metrics.get("snapshots", ())]
-    return metrics if judged == run.steps else None if options.evaluate else {}
+    return metrics if [row["step"] for row in metrics.get("snapshots", ())] == run.steps else None
 
 
 def finish(
     trainer: training.Trainer, options: argparse.Namespace, images: data.Images, publisher: Publisher | None
 ) -> None:
     """Judge the snapshots, write the ready film and the card, push, and print a summary that a person can read."""
+    from gan_demo import judge
+
     run, player = trainer.run, Player(trainer.run)
     player.write_ready_film()
-    metrics = None
+    metrics = _verdict(run)
     if options.evaluate and not trainer.stopped_by:
-        from gan_demo import judge
-
         metrics = judge.evaluate(run, player.generate, images)
     card.write(run, metrics)
     took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
@@ -213,7 +217,8 @@ def finish(
         print(f"  quality   {judge.describe(metrics)}")
     print(f"  open it   python app.py --runs {run.path}")
     where = "" if options.data == "data" else f" --data {shlex.quote(options.data)}"
-    again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where} --resume"
+    device = "" if options.device == "auto" else f" --device {options.device}"
+    again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where}{device} --resume"
     if trainer.stopped_by:
         print(f"  stopped by {trainer.stopped_by}; go on with  {again}")
     if publisher:

@@ -32,6 +32,8 @@ WIDTHS = {"mnist": 16, "fashion-mnist": 20, "cifar10": 32}
 EPOCHS = {"mnist": 4, "fashion-mnist": 10, "cifar10": 14}
 HELD_OUT = 10  # of CIFAR-10, whose test split is not everywhere: every tenth image of a class is kept for the test
 IMAGES = 2000  # judged at each snapshot
+ENOUGH = 100  # images that a classifier's verdict wants; of fewer some classes may have none
+JUDGE_BATCH = 128
 CHUNK = 100  # images cut into patches at a time: as floats all of a large size would fill the memory
 FIRST_SEED = 1_000_000  # far from the seeds that people look at
 Generate = Callable[[Sequence[int], Sequence[int] | None, int], np.ndarray]
@@ -127,7 +129,11 @@ def _split(images: Images, path: str | Path, name: str) -> tuple[np.ndarray, np.
 
 
 def fit(name: str, path: str | Path) -> None:
-    """Train the judge of a data set and write it, in 8 bit, with its accuracy on real images kept apart."""
+    """Train the judge of a data set and write it over gan_demo/judges/NAME.safetensors, in 8 bit.
+
+    Its accuracy on real images kept apart goes with it. Raises GanDemoError for another name, or where `path` holds
+    other pictures or too few.
+    """
     if name not in WIDTHS:
         raise GanDemoError(f"no judge is called {name[:60]!r}: choose one of {', '.join(WIDTHS)}")
     recipe = _recipe(name)
@@ -137,6 +143,8 @@ def fit(name: str, path: str | Path) -> None:
             f"{path} holds pictures of its own, not {DATASETS[name].title}: give the data folder, --data"
         )
     pixels, labels, test_pixels, test_labels = _split(images, path, name)
+    if len(pixels) < JUDGE_BATCH:
+        raise GanDemoError(f"{path} holds {len(pixels)} images to train on: a judge needs {JUDGE_BATCH} or more")
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
     _train_classifier(network, pixels, labels, EPOCHS[name], flip=name != "mnist")
@@ -155,7 +163,7 @@ def fit(name: str, path: str | Path) -> None:
 
 
 def _train_classifier(network: Classifier, pixels: np.ndarray, labels: np.ndarray, epochs: int, flip: bool) -> None:
-    batch, x_all, y_all = 128, torch.from_numpy(pixels), torch.from_numpy(labels)
+    batch, x_all, y_all = JUDGE_BATCH, torch.from_numpy(pixels), torch.from_numpy(labels)
     steps, order = epochs * (len(x_all) // batch), torch.empty(0)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, steps)
@@ -257,9 +265,9 @@ def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
     diversity within the classes (1 is that of real images), how many classes make up at least 1% of the pictures and,
     for a conditional run, the share that shows the class asked for. Without: the sliced Wasserstein distance.
     """
-    by_class = images.name in WIDTHS and (JUDGES / f"{images.name}.safetensors").exists()
     order = np.random.Generator(np.random.Philox(0)).permutation(len(images.pixels))
     count = min(IMAGES, len(order) // 2)
+    by_class = count >= ENOUGH and images.name in WIDTHS and (JUDGES / f"{images.name}.safetensors").exists()
     reference, floor = (images.pixels[part].transpose(0, 2, 3, 1) for part in (order[:count], order[count : 2 * count]))
     measure = _Classified(images.name, reference) if by_class else _Sliced(reference)
     seeds = range(FIRST_SEED, FIRST_SEED + count)

@@ -33,7 +33,9 @@ def show(folder: Path) -> None:
             print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
         elif 0 < gone < len(run.steps):
             print(f"  {gone} of those snapshots were taken out since")
-        if other := changed(run):
+        if _turned(run):
+            print("  its learning rates or k were turned while it trained: no command does that again")
+        elif other := changed(run):
             print(f"  the recipe has changed since: {other}")
 
 
@@ -73,6 +75,13 @@ def changed(run: Run) -> str:
         for name in (*HYPERPARAMETERS, "latent_size")
         if name != "epochs" and getattr(ran, name) != getattr(as_commanded, name)
     )
+
+
+def _turned(run: Run) -> bool:
+    """Whether its learning rates or k were turned on the page; a recipe that anneals turns its rates by itself."""
+    rows = [row for row in run.read_history() if "k" in row]
+    knobs = ("k",) if run.config.as_recipe().annealing[0] else ("k", "generator_rate", "discriminator_rate")
+    return any(len({row[knob] for row in rows}) > 1 for knob in knobs)
 
 
 def _snapshots(run: Run) -> int | None:

@@ -1,6 +1,7 @@
 """All that a training needs to go on as if it had never stopped: state/state.pt, never pushed, never committed."""
 
 import io
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -43,14 +44,15 @@ def read(trainer: "Trainer", run: Run) -> None:
     """Put a training back where its folder's state says, and rewind what the folder holds beyond that.
 
     Raises GanDemoError where there is no state, it belongs to another run, or is further than this one shall go. On
-    another kind of device than before, the random numbers start anew.
+    another kind of device than before, or in another number of processes, random numbers start anew and a line says so.
     """
     path = run.path / "state" / "state.pt"
     try:
         _restore(trainer, torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise GanDemoError(
-            f"{run.path} cannot be resumed (state/ is missing; it is never pushed): train anew into another --out"
+            f"{run.path} cannot be resumed (state/ is missing: it is never pushed, and a training killed at its start has "
+            "none yet): train anew into another --out, or remove the folder"
         ) from None
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
         raise GanDemoError(
@@ -78,9 +80,13 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
     trainer.fine.fill_(trainer.summed)
     trainer.unscheduled = state["unscheduled"]
     trainer.snapshots = trainer.options.snapshots or state.get("snapshots", trainer.snapshots)
-    if state["device"] == trainer.device.type and len(state["random_states"]) == trainer.world.size:
-        trainer.gan.random.set_state(state["random"])
+    same_device = state["device"] == trainer.device.type
+    if same_device:
+        trainer.gan.random.set_state(state["random"])  # the same in every process
+    if same_device and len(state["random_states"]) == trainer.world.size:
         _set_random_states(trainer.device, state["random_states"][trainer.world.rank])
+    elif trainer.world.first:
+        print("another device or number of processes than before: random numbers start anew", file=sys.stderr)
 
 
 def random_states(device: torch.device) -> RandomStates:

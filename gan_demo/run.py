@@ -135,7 +135,9 @@ class Run:
         """Make a new run folder; GanDemoError where one is there already or the place cannot be written."""
         path = Path(path)
         if (path / "config.json").exists():
-            raise GanDemoError(f"{path} holds a run already: go on with --resume, or choose another folder with --out")
+            raise GanDemoError(
+                f"{path} holds a run already: go on with --resume, choose another folder with --out, or remove it"
+            )
         read_config(json.loads(_json(dataclasses.asdict(config))), f"{path} would not open again")
         run = cls.__new__(cls)
         run.path, run.label, run.snapshots = path, str(path), []

@@ -118,6 +118,10 @@ class Trainer:
             run = Run(options.out)
             self._check_images(run.config)
             resume.read(self, run)
+            if self.world.first and run.config.length != options.length:
+                with disk_explained(options.out):  # at once: a kill before the next snapshot would forget it
+                    done = min(run.config.steps, self.step)
+                    run.write_config(replace(run.config, length=options.length, steps=done))
             self.world.gather(None)  # the others wait until it is rewound
             return run if self.world.first else Run(options.out)
         config = Config.of(
@@ -205,9 +209,11 @@ class Trainer:
                     self._log(bar)
                 if self.step in self.schedule or self._late(self._pictured, PICTURE_SECONDS):
                     self._save(snapshot=True)
-                elif self.world.size == 1 and self._now() - self._saved > SAVE_SECONDS:
+                elif self._save_is_due():
                     self._save(snapshot=False)
-            if self.stopped_by or self.step != self.last_snapshot:  # or that is the end now
+            # At the end all processes leave the loop by themselves: a signal that only one has heard counts no more.
+            stopped = self.stopped_by and (self.world.size == 1 or self.step < self.options.length)
+            if stopped or self.step != self.last_snapshot:
                 self.unscheduled = self.step if self.stopped_by and self.step != self.last_snapshot else None
                 self._save(snapshot=True)
 
@@ -217,6 +223,13 @@ class Trainer:
     def _late(self, since: float, seconds: float) -> bool:
         """Whether a page shows this training and has seen nothing new for so many seconds."""
         return self.control.steered and self.world.size == 1 and self._now() - since > seconds
+
+    def _save_is_due(self) -> bool:
+        """Whether the last save is so long ago; several processes ask each other at the same steps."""
+        late = self._now() - self._saved > SAVE_SECONDS
+        if self.world.size == 1:
+            return late
+        return self.step % self.log_every == 0 and self.world.any(late)
 
     def _stopping(self) -> bool:
         if self.world.size == 1:
@@ -275,7 +288,7 @@ class Trainer:
         self._logged = now
         if self.world.first:
             self.run.check_there()
-            steered = self.control.now.columns() if self.control.now else {}
+            steered = self.control.now.columns(self.gan.learning_rates) if self.control.now else {}
             self.run.append_history({"step": self.step, **means, "images_per_second": speed, **steered})
         losses = {side: sum(v for name, v in means.items() if name.startswith(of)) for side, of in SIDES.items()}
         bar.set_description(self._title(), refresh=False)
@@ -345,10 +358,12 @@ class Trainer:
         # Last, for its index names a new state of the run: who then reads what goes with it finds it there.
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         # The config after it: killed between the two, the run is one to go on with, and is not taken for finished.
+        here, before = describe(self.device), self.run.config.device
         config = replace(
             self.run.config,
             steps=self.step,
             length=self.options.length,
+            device=before if here in before.split("; then ") else f"{before}; then {here}",
             seconds=round(self.seconds, 2),
             hyperparameters=self.recipe.hyperparameters(),
         )

@@ -87,6 +87,7 @@ def test_the_help_names_every_option(main, monkeypatch, capsys):
         (["cdcgan-mnist", "--dataset", "anime"], ["anime", "choose one of mnist, fashion-mnist, cifar10"]),
         (["toy-ring", "--dataset", "mnist"], ["mnist", "choose one of ring"]),
         (["dcgan-mnist", "--ema", "1"], ["--ema", "below 1"]),
+        (["dcgan-mnist", "--k", "101"], ["--k", "from 1 to 100"]),
         (["dcgan-mnist", "--image-size", "3"], ["--image-size", "from 4 to 512"]),
         (["dcgan-mnist", "--batch-size", "1"], ["--batch-size", "from 2 to"]),
         (["dcgan-mnist", "--snapshots", "1099511627775"], ["--snapshots", "from 2 to 1,000"]),
@@ -210,6 +211,11 @@ def test_a_persons_own_pictures_train(train, tmp_path):
     assert Run(tmp_path / "run").config.as_recipe().title == "Conditional DCGAN on own pictures"
     player = open_run(tmp_path / "run")
     assert player.classes == ["dark", "light"] and player.image_shape == (16, 16, 3)
+    again = train(
+        *arguments, "--out", str(tmp_path / "run"), "--steps", "2", "--device", "cpu", "--resume", "--no-evaluate"
+    )
+    assert again.returncode == 0 and "sliced Wasserstein distance" in again.stdout, again.stderr
+    assert "Not judged yet" not in (tmp_path / "run" / "README.md").read_text()
 
 
 def test_the_command_that_reproduce_names_makes_the_same_run_again(train, tmp_path):

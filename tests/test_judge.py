@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors
-from conftest import DATA
+from conftest import DATA, fit, small
 from PIL import Image
 
 from gan_demo import data, judge, recipes
 from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
+from gan_demo.player import Player
 from gan_demo.run import Run
 
 MARKS = {"mnist": 0.99, "fashion-mnist": 0.91, "cifar10": 0.80}
@@ -114,6 +115,21 @@ def test_a_run_at_another_size_is_judged_at_the_size_that_the_judge_knows(held_o
     network = judge.Judge(held_out.name)
     right = (network.look(data.resize(pixels, 56).transpose(0, 2, 3, 1))[1].argmax(1) == held_out.labels[:200]).mean()
     assert right > 0.95
+
+
+def test_few_pictures_of_a_known_data_set_are_judged_by_their_patches(mnist, tmp_path):
+    """In 20 digits of which 10 are the reference a classifier may find no two of one class."""
+    few = replace(mnist, pixels=mnist.pixels[:20], labels=mnist.labels[:20])
+    trainer = fit(small(recipes.get("mlp-mnist"), batch_size=4), few, tmp_path / "run", 2, snapshots=2)
+    metrics = judge.evaluate(trainer.run, Player(trainer.run).generate, few)
+    assert metrics["measure"] == "swd" and [row["step"] for row in metrics["snapshots"]] == [0, 2]
+
+
+def test_a_judge_is_not_trained_on_a_few_pictures(mnist, tmp_path, monkeypatch):
+    few = replace(mnist, pixels=mnist.pixels[:127], labels=mnist.labels[:127])
+    monkeypatch.setattr(data, "load", lambda *_, **__: (few, None))
+    with pytest.raises(GanDemoError, match="127 images to train on: a judge needs 128 or more"):
+        judge.fit("mnist", tmp_path)
 
 
 def test_a_judge_is_not_trained_on_a_persons_own_pictures(tmp_path):

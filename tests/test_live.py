@@ -14,7 +14,7 @@ import pytest
 from conftest import DATA, fit, small, stop_at
 from waiting import wait_until
 
-from gan_demo import control, data, live, open_run, points, recipes, training
+from gan_demo import control, data, live, open_run, points, recipes, reproduce, training
 from gan_demo.control import Control
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Job, Live, Wish
@@ -28,7 +28,7 @@ from gan_demo.ui.uploads import Uploads
 PERCEPTRON = recipes.get("mlp-mnist")
 
 
-def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp_path, after_each_step):
+def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp_path, after_each_step, capsys):
     """From step 6 on k is 3 and the rates are others: in the optimisers, the data taken, history and config."""
     turned = Control((1e-3, 5e-5), 3)
 
@@ -53,6 +53,8 @@ def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp
     Control(turned.learning_rates, 2).write(tmp_path / "run")
     fit(run.config.as_recipe(), mnist, tmp_path / "run", length=20, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
+    reproduce.show(run.path)
+    assert "were turned while it trained: no command does that again" in capsys.readouterr().out
     assert [row["k"] for row in run.read_history()] == [1] * 5 + [3] * 4 + [2] * 11
     assert run.snapshots[-1].images == (5 * 1 + 4 * 3 + 11 * 2) * 16
 
@@ -67,13 +69,22 @@ def test_a_damaged_control_changes_nothing(tmp_path):
         assert follower.now == good
 
 
-def test_a_run_that_ends_where_it_was_stopped_keeps_its_last_snapshot(mnist, tmp_path, after_each_step):
+@pytest.mark.parametrize("step", [7, training.schedule(20, 3)[1]])  # one without a snapshot of its own, one with
+def test_a_run_that_ends_where_it_was_stopped_keeps_its_last_snapshot(step, mnist, tmp_path, after_each_step):
     """As the page's command to push a stopped run does: resume, with as many steps as it has."""
-    after_each_step(stop_at(7))
+    after_each_step(stop_at(step))
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3)
-    fit(small(PERCEPTRON), mnist, tmp_path / "run", length=7, snapshots=3, resume=True)
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", length=step, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
-    assert (run.steps[-1], run.config.steps, run.config.length) == (7, 7, 7)
+    assert (run.steps[-1], run.config.steps, run.config.length) == (step, step, step)
+
+
+def test_a_pause_that_nobody_ends_ends_the_training(mnist, tmp_path, monkeypatch):
+    Control(PERCEPTRON.learning_rates, 1, paused=True).write(tmp_path / "run")
+    monkeypatch.setenv(control.PARENT, str(os.getppid()))
+    monkeypatch.setattr(control, "PAUSE_SECONDS", 0.1)
+    trainer = fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3)
+    assert (trainer.step, trainer.stopped_by) == (1, "a pause that nobody ended")
 
 
 # ---------------------------------------------------------------- a process of its own

@@ -74,6 +74,56 @@ def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
     assert Run(tmp_path / "run").steps == [*before.steps, *later]
 
 
+class KilledError(Exception):
+    """What a process that is killed between two saves cannot tell us."""
+
+
+@pytest.fixture
+def kill_at(after_each_step, monkeypatch):
+    """`kill_at(step)`: the next training saves its state after every step, and breaks off after that one."""
+    monkeypatch.setattr(training, "SAVE_SECONDS", -1)
+
+    def kill(trainer: training.Trainer, at: int) -> None:
+        if trainer.step == at:
+            raise KilledError
+
+    return lambda at: after_each_step(lambda trainer: kill(trainer, at))
+
+
+def test_what_was_saved_between_two_snapshots_is_not_lost(kill_at, mnist, tmp_path):
+    fit(small(PERCEPTRON), mnist, tmp_path / "unbroken", 20, snapshots=2)
+    kill_at(9)
+    with pytest.raises(KilledError):
+        fit(small(PERCEPTRON), mnist, tmp_path / "run", 20, snapshots=2)
+    kill_at(None)
+    trainer = training.Trainer(small(PERCEPTRON), mnist, training.Options(tmp_path / "run", 20, resume=True))
+    assert trainer.step == 8
+    trainer.fit()
+    assert_same_run(tmp_path / "unbroken", tmp_path / "run")
+
+
+def test_a_longer_length_outlives_a_kill_before_its_first_snapshot(kill_at, mnist, tmp_path):
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 10, snapshots=2)
+    kill_at(12)
+    with pytest.raises(KilledError):
+        fit(small(PERCEPTRON), mnist, tmp_path / "run", 40, resume=True)
+    config = Run(tmp_path / "run").config
+    assert (config.steps, config.length) == (10, 40)
+
+
+def test_a_run_goes_on_elsewhere_and_says_so(mnist, tmp_path, monkeypatch, capsys):
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 4, snapshots=2)
+    here = Run(tmp_path / "run").config.device
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 6, resume=True)
+    assert Run(tmp_path / "run").config.device == here and "start anew" not in capsys.readouterr().err
+    state = torch.load(tmp_path / "run" / "state" / "state.pt", weights_only=True)
+    torch.save(state | {"device": "cuda"}, tmp_path / "run" / "state" / "state.pt")
+    monkeypatch.setattr(training, "describe", lambda _: "cpu, another")
+    fit(small(PERCEPTRON), mnist, tmp_path / "run", 8, resume=True)
+    assert Run(tmp_path / "run").config.device == f"{here}; then cpu, another"
+    assert "another device or number of processes than before" in capsys.readouterr().err
+
+
 def test_a_longer_length_goes_on_from_a_finished_run(mnist, tmp_path):
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=10, snapshots=3)
     fit(small(PERCEPTRON), mnist, tmp_path / "run", length=20, snapshots=3, resume=True)

@@ -262,7 +262,7 @@ def test_the_card_says_what_was_measured(folder):
     metrics = json.loads((folder / "metrics.json").read_text())
     last = metrics["snapshots"][-1]
     assert f"| last | 60 | {last['frechet']:.4g} |" in card and f"| real images | | {metrics['floor']:.4g} |" in card
-    assert "60 steps of 16 images" in card and "arXiv:1411.1784" in card and "licence: none stated" in card
+    assert "60 steps, 960 images seen" in card and "arXiv:1411.1784" in card and "licence: none stated" in card
     for picture in ("samples/step-00000060.png", "samples/real.png"):
         assert f'src="{picture}"' in card and (folder / picture).exists()
     assert "(curves.png)" in card and 'src="samples/training.webp"' in card
