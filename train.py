@@ -112,7 +112,9 @@ def _add_push(parser: Parser) -> None:
 def _add_others(parser: Parser) -> None:
     add = parser.add_argument_group("in the place of a training").add_argument
     add(
-        "--fit-judge", metavar="DATASET", help="train the shipped judge of mnist, fashion-mnist or cifar10 anew instead"
+        "--fit-judge",
+        metavar="DATASET",
+        help="train the judge of mnist, fashion-mnist or cifar10 anew, over the shipped one",
     )
     add(
         "--reproduce",

@@ -1,7 +1,8 @@
 """Differentiable augmentation (arXiv:2006.10738): what the discriminator sees is moved, hidden and tinted at random.
 
-Real and generated images alike, row by row by the same numbers, so that a small data set is not learnt by heart; but
-for the mirror, which makes more of the data set.
+Each way takes images x (N, C, H, W) and numbers (N, k), even from 0 to 1, k as WAYS says. Real and
+generated images alike are shown so to the discriminator, row by row by the same numbers, so that a small data set is
+not learnt by heart; but for the mirror, which makes more of the data set.
 """
 
 from collections.abc import Callable

@@ -208,12 +208,12 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
         "is here, so that the training can be replayed for any seed.",
         _pictures(run),
-        "## Load it\n\nIn a clone of the code that trained it (no package index has it); `python app.py --runs "
-        f"{repo_id or 'path/to/this/folder'}` there replays the training in a browser.\n\n"
+        "## Load it\n\nThis needs a clone of the code that trained it, which no package index has. There `python "
+        f"app.py --runs {repo_id or 'path/to/this/folder'}` replays the training in a browser; from Python:\n\n"
         "```python\nfrom gan_demo import open_run\n\n"
         f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
-        "## Figures\n\n" + (_figures(metrics) if metrics else "Not judged yet: `train.py --resume` does it."),
+        f"## Figures\n\n{_figures(config.recipe, metrics)}",
         "![loss and quality by step](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
         _options(run),
@@ -234,8 +234,10 @@ def _pictures(run: Run) -> str:
     return f"| {' | '.join(there)} |\n{'| --- ' * len(there)}|\n| {' | '.join(pictures)} |" if there else ""
 
 
-def _figures(metrics: dict[str, Any]) -> str:
-    """A table of the best and the last snapshot beside real images."""
+def _figures(recipe: str, metrics: dict[str, Any] | None) -> str:
+    """A table of the best and the last snapshot beside real images, or how to come by one."""
+    if not metrics:
+        return f"Not judged yet: `python train.py {escape(recipe)} --out FOLDER --resume` does it where it was trained."
     key = metrics["measure"]
     names = [name for name in metrics["snapshots"][0] if name != "step"]
     rows = {row["step"]: row for row in metrics["snapshots"]}
@@ -255,7 +257,8 @@ def _figures(metrics: dict[str, Any]) -> str:
             f" Of the {best['classes']:.0f} classes that are seen there {last['classes']:.0f} are left at the end: "
             "each of the others makes up less than 1% of the pictures."
         )
-    return "\n".join(lines) + f"\n\nJudge: {escape(metrics['judge'])}; {metrics['images']:,} images. {meant}.{after}"
+    judge = f"Judge: {escape(metrics['judge'])}; {metrics['images']:,} images."
+    return "\n".join(lines) + f"\n\n{judge} {meant}. The less {key}, the better.{after}"
 
 
 def _options(run: Run) -> str:

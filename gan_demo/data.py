@@ -217,11 +217,12 @@ def _unreadable(error: OSError) -> None:
 
 
 def read_pictures(path: Path, size: int, channels: int | None = None, by_folder: bool = True) -> Images:
-    """Decode a folder or zip of pictures, cropped to the centre square and scaled: (N, C, size, size).
+    """Decode a folder or zip of pictures, cropped to the centre square and scaled: uint8 (N, C, size, size).
 
     Class folders become the classes in alphabetical order; where classes are wanted (`by_folder`) the pictures beside
     them are left out, else there are no classes where some lie beside. `channels` None takes grey where every picture
     is grey, else RGB. Unreadable files are named on standard error and skipped.
+    Raises GanDemoError where no picture is there, or none can be read.
     """
     names, read = _listing(path)
     classes = sorted({name.split("/")[0] for name in names if "/" in name})

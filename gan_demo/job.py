@@ -53,7 +53,10 @@ def folder(options: argparse.Namespace) -> Path:
 
 
 def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
-    """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming."""
+    """The recipe with the person's own settings, the seed and the precision; those of the folder when resuming.
+
+    Raises GanDemoError where an option contradicts the folder, or the networks cannot have that size.
+    """
     recipe = data.on(recipes.get(options.recipe).having(options.option), options.dataset)
     with torch.device("meta"):  # a size that its networks cannot have is told before thousands of pictures are read
         build(replace(recipe, image_size=options.image_size or recipe.image_size), 1 if recipe.conditional else 0)

@@ -212,7 +212,10 @@ def spread(pixels: np.ndarray, classes: np.ndarray) -> float:
 
 
 def descriptors(pixels: np.ndarray) -> list[torch.Tensor]:
-    """Patches of 7x7 from each level of the Laplacian pyramid of (N, H, W, C) images, 32 an image, normalised."""
+    """Patches of 7x7 from each level of the Laplacian pyramid of uint8 (N, H, W, C) images, 32 an image, normalised.
+
+    Each level is float (32 N, C * 49), of fewer numbers where it is smaller than 7x7.
+    """
     chunks = [_patches(pixels[at : at + CHUNK]) for at in range(0, len(pixels), CHUNK)]
     levels = []
     for level in zip(*chunks, strict=True):

@@ -28,7 +28,7 @@ def seeds_from(first: object, count: int) -> list[int]:
 
 
 def own_class(seed: object, classes: int) -> int:
-    """The class that a seed has where none is chosen for it, of so many; 0 where there are none."""
+    """The class that a seed has where none is chosen for it, of so many (or 0). Raises as check_seed."""
     return check_seed(seed) % (classes or 1)
 
 
@@ -36,7 +36,7 @@ def latent(seed: int, size: int) -> np.ndarray:
     """The standard normal latent of a seed, float32 (size,).
 
     Box-Muller over the raw 64-bit stream of Philox: NumPy guarantees that stream for ever (NEP 19), but not that of
-    `standard_normal`, so no release of NumPy can change what a seed looks like.
+    `standard_normal`, so no release of NumPy can change what a seed looks like. Raises as check_seed.
     """
     pairs = (size + 1) // 2
     raw = np.random.Philox(key=check_seed(seed)).random_raw(2 * pairs)
@@ -46,12 +46,15 @@ def latent(seed: int, size: int) -> np.ndarray:
 
 
 def latents(seeds: Sequence[int], size: int) -> np.ndarray:
-    """The latents of several seeds, float32 (len(seeds), size)."""
+    """The latents of several seeds, float32 (len(seeds), size). Raises as check_seed."""
     return np.stack([latent(seed, size) for seed in seeds]) if len(seeds) else np.zeros((0, size), np.float32)
 
 
 def truncate(z: np.ndarray, truncation: float) -> np.ndarray:
-    """Pull latents towards their mean, the origin: 1 leaves them, 0 makes all alike (arXiv:1812.04948, section B)."""
+    """Pull latents towards their mean, the origin: 1 leaves them, 0 makes all alike (arXiv:1812.04948, section B).
+
+    Raises GanDemoError where `truncation` is no number from 0 to 1.
+    """
     try:
         inside = not isinstance(truncation, str) and 0 <= float(truncation) <= 1
     except (TypeError, ValueError, OverflowError):
@@ -82,7 +85,10 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def class_weights(classes: Sequence[int], count: int) -> np.ndarray:
-    """One-hot rows, float32 (len(classes), count). Rows may be mixed to walk from one class to another."""
+    """One-hot rows, float32 (len(classes), count). Rows may be mixed to walk from one class to another.
+
+    Raises GanDemoError for an index that is no class.
+    """
     for index in classes:
         if isinstance(index, bool) or not isinstance(index, int | np.integer) or not 0 <= index < count:
             raise GanDemoError(f"class {str(index)[:40]!r} will not do: this run has the classes 0 to {count - 1}")

@@ -133,7 +133,7 @@ class Live:
             return job
 
     def go_on(self) -> None:
-        """End a pause, or resume a training that was stopped or killed."""
+        """End a pause, or resume a training that was stopped or killed. GanDemoError where there is none."""
         with self._lock:
             job = self._job()
             if job.ended is None:
@@ -210,7 +210,7 @@ class Live:
         return self.job is not None and self.job.ended is None
 
     def pause(self) -> None:
-        """Have it wait, its state saved, from its next log line on."""
+        """Have it wait, its state saved, from its next log line on. GanDemoError where none is running."""
         with self._lock:
             self._check_hour(self._running_job())
             self._steer(paused=True)
@@ -224,11 +224,14 @@ class Live:
             raise GanDemoError("this training has had its hour here: let others have theirs, or start another")
 
     def turn(self, learning_rates: Pair, discriminator_steps: int) -> None:
-        """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on."""
+        """Other learning rates (generator, discriminator) and k, from the next log line on, or when it goes on.
+
+        Raises GanDemoError where there is no training, or a value will not do.
+        """
         self._steer(learning_rates=learning_rates, discriminator_steps=discriminator_steps)
 
     def stop(self) -> None:
-        """End it after the step at hand, everything saved. Returns at once."""
+        """End it after the step at hand, everything saved. Returns at once. GanDemoError where none is running."""
         with self._lock:
             job = self._running_job()
             if job.stopping:  # a second signal would end it before it has saved

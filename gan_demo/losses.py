@@ -11,7 +11,7 @@ from gan_demo.recipe import Range, Recipe
 if TYPE_CHECKING:
     from gan_demo.networks import Verdict
 
-Terms = dict[str, torch.Tensor]
+Terms = dict[str, torch.Tensor]  # scalars by name
 
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images (N, C, H, W) and int64 class indices (N,)

@@ -51,8 +51,8 @@ def read(trainer: "Trainer", run: Run) -> None:
         _restore(trainer, torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise GanDemoError(
-            f"{run.path} cannot be resumed (state/ is missing: it is never pushed, and a training killed at its start has "
-            "none yet): train anew into another --out, or remove the folder"
+            f"{run.path} cannot be resumed (state/ is missing: it is never pushed, and a training killed at its start "
+            "has none yet): train anew into another --out, or remove the folder"
         ) from None
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
         raise GanDemoError(

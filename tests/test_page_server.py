@@ -226,6 +226,12 @@ def test_a_stray_folder_beside_the_shipped_runs_stops_nothing(tmp_path, monkeypa
     assert list(Library(app.default_sources()).runs) == [app.FIRST, "a-plain"]
 
 
+def test_a_company_s_proxy_is_not_asked_for_this_machine(launch, runs):
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    none = dict.fromkeys(("NO_PROXY", "no_proxy"), "")
+    assert launch(runs, environment=proxies | none).process.poll() is None
+
+
 def test_a_port_in_use_ends_in_one_line(runs):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -1,8 +1,8 @@
 """The networks, one file a family.
 
 Every generator takes (latents, class weights), every discriminator (images, class weights). Images are float
-(N, C, H, W) in [-1, 1]; latents float (N, latent_size); class weights float (N, classes), one-hot or a mix of one-hots,
-or None where the run has no classes.
+(N, C, H, W) in [-1, 1], those of a residual generator now and then beyond, cut where they are painted; latents float
+(N, latent_size); class weights float (N, classes), one-hot or a mix of one-hots, or None where the run has no classes.
 """
 
 from importlib import import_module

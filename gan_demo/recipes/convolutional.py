@@ -96,6 +96,23 @@ def conditional(name: str, title: str, dataset: str) -> Recipe:
     return replace(own, conditional=True, learning_rates=(2e-4, 2e-4), options=options)
 
 
+RELATIVISTIC = Option(
+    "the discriminator says which of two faces is the real one, and is kept from being steep (arXiv:2501.05441): where "
+    "without it all faces become one, they stay varied and still gain; half as fast",
+    {
+        "loss": "relativistic",
+        "gradient_penalty": 1.0,
+        "real_labels": (1.0, 1.0),
+        "fake_labels": (0.0, 0.0),
+        "generator_labels": (1.0, 1.0),
+    },
+    {
+        "labels": "none: which of a real and a fake face is the real one (relativistic pairing), R1 and R2 of gamma 1",
+        "batch, length": "64, 100 epochs (33,800 steps); tried for LENGTH of them: sliced Wasserstein distance 21 "
+        "after 12 epochs, 16.7 after 16, 15.0 after 22, LAST",
+    },
+)
+
 DCGAN_ANIME = Recipe(
     name="dcgan-anime",
     title="DCGAN on anime faces",
@@ -113,6 +130,7 @@ DCGAN_ANIME = Recipe(
     fake_labels=(0.0, 0.2),
     generator_labels=(0.8, 1.0),
     batch_norm_momentum=0.5,
+    options={"relativistic": RELATIVISTIC},
     facts=(
         ("latent", "100, normal", "the same"),
         ("generator", "transposed convolutions from 4x4 doubling to 64x64, channels halving, one more plain "

@@ -1,6 +1,7 @@
 """The page: one row of inputs that all tabs share, the tabs below it, and the server that shows them."""
 
 import json
+import os
 import socket
 import threading
 from typing import Any
@@ -124,6 +125,7 @@ def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]
 def serve(library: Library, live: Live | None, host: str, port: int | None, share: bool) -> None:
     """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
     _check_address(host)
+    _ask_no_proxy_for_this_machine()
     declare_zero_gpu()
     dress_node()
     page, options = build(library, live), launch_options(library, live)
@@ -142,6 +144,13 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
         raise GanDemoError(f"{host} cannot be served at {where} ({error}): choose another with --port") from None
     threading.Thread(target=library.warm_up, daemon=True).start()
     page.block_thread()
+
+
+def _ask_no_proxy_for_this_machine() -> None:
+    """Gradio asks its own server whether it answers, and would ask a company's proxy for it."""
+    here = ["127.0.0.1", "localhost", "::1"]
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), *here]))
 
 
 def _check_address(host: str) -> None:
