@@ -65,6 +65,23 @@ def test_another_run_while_a_film_plays_starts_at_its_own_end(app, visit, player
     assert "step" not in visitor.page.url
 
 
+def test_a_film_that_plays_when_its_tab_is_left_stays_where_it_was_left(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3, step=40)
+    page = visitor.page
+    page.locator("#film .speed").select_option(index=0)
+    page.locator("#film").get_by_role("button", name="Loop").click()
+    page.locator("#film").get_by_role("button", name="Play").click()
+    page.wait_for_function("at => document.querySelector('#film .scrub').value > at", arg=STEPS.index(40))
+    page.get_by_role("tab", name="Generate").click()
+    page.locator(".generate[data-shown]").wait_for()
+    left = visitor.state("step")
+    assert left != 40
+    page.go_back()
+    expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
+    assert visitor.state("step") == left
+    visitor.sees(players["a-plain"].film(range(3, 19))[-1 if left is None else STEPS.index(left)])
+
+
 def test_a_second_run_that_fails_takes_the_first_one_not_along(app, visit, players):
     visitor = visit(app)
     visitor.page.route(

@@ -119,6 +119,18 @@ def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(served, visit, players
     assert visitor.requests[before:] == []
 
 
+def test_stops_are_taken_away_while_pictures_are_on_their_way(app, visit):
+    visitor = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="4,5,6")
+    page = visitor.page
+    page.route("**/walk.webp*", lambda route: None)  # as a server that is busy
+    page.locator(".walk .step").press("Home")
+    for letter, left in (("B", "5,6"), ("B", "6")):
+        page.get_by_role("button", name=f"Remove stop {letter}").click()
+        expect(page).to_have_url(re.compile(f"stops={left.replace(',', '%2C')}&|stops={left.replace(',', '%2C')}$"))
+    expect(page.locator(".walk .stops li")).to_have_count(2)
+    expect(page.get_by_label("Seed of stop B")).to_have_value("6")
+
+
 def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
     visitor = visit(served).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
     page, player, canvas = visitor.page, players["b-classes"], f"{WALK} .current canvas"

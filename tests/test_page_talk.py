@@ -187,3 +187,42 @@ def test_a_page_can_be_used_by_keyboard_alone(served, visit, players):
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("ArrowLeft")
     visitor.sees(players["a-plain"].film(range(16))[-2])
+
+
+def test_what_is_behind_a_dialog_hears_no_keys(app, visit):
+    visitor = visit(app).open(model="a-plain", seed=4, talk=1)
+    page, dialog = visitor.page, visitor.page.locator("dialog.help")
+    page.keyboard.press("?")
+    dialog.locator("h2").last.click()  # the focus goes to the page's body
+    for key in ("r", "p", " "):
+        page.keyboard.press(key)
+    assert (visitor.state("seed"), visitor.state("talk")) == (4, True)
+    page.keyboard.press("?")
+    expect(dialog).to_be_hidden()
+    page.keyboard.press("?")
+    dialog.locator("h2").last.click()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert visitor.state("talk") is True
+    page.keyboard.press("Escape")
+    assert visitor.state("talk") is False
+
+
+def test_a_digit_that_is_held_chooses_once(app, visit):
+    visitor = visit(app).open(model="b-classes", seed=4)
+    for _ in range(4):  # the first, and what the keyboard repeats
+        visitor.page.keyboard.down("7")
+    visitor.page.keyboard.up("7")
+    assert visitor.state("class") == 7
+
+
+def test_a_theme_chosen_by_hand_stays_in_the_address(app, visit):
+    visitor = visit(app).open(model="a-plain", seed=4)
+    page = visitor.page
+    page.locator("#seed input").fill("5")
+    expect(page).to_have_url(re.compile("seed=5"))
+    page.locator("[data-do=theme]").click()
+    expect(page).to_have_url(re.compile("__theme=dark"))
+    page.go_back()
+    expect(page).to_have_url(re.compile("seed=4.*__theme=dark"))
+    expect(page.locator("body.dark")).to_be_visible()

@@ -196,17 +196,18 @@ function pin(at) {
 async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
+  const sheets = [sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)];
   try {
-    const [sheet, second] = await Promise.all([sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)]);
+    const [sheet, second] = await Promise.all(sheets);
     await held;
-    if (mine !== newestShow) return;
+    if (mine !== newestShow) return free(sheet, second);
     const first = film?.name !== next.name;
     if (first) stop();
     if (first || second) pinned = null;
     if (!first && next.steps) follow(next);
     const old = film;
     film = { ...next, sheet, beside: second && { ...next.beside, sheet: second }, asked: next.beside?.key };
-    letGo(old);
+    free(old?.sheet, old?.beside?.sheet);
     offer();
     scrub.max = last();
     if (first || index > last()) index = inside(next.start());
@@ -216,6 +217,9 @@ async function show(next, signal) {
     chart();
     draw();
     section.dataset.shown = next.url;
+  } catch (error) {
+    for (const one of sheets) one.then(free, () => {}); // the other may have come
+    throw error;
   } finally {
     if (mine === newestShow) section.classList.remove("loading");
   }
@@ -235,10 +239,10 @@ async function secondOf(old, reel, signal) {
   }
 }
 
-/* Free the decoded sheets of a film that is on the stage no more: up to 64 MiB each, which the browser knows nothing of. */
-function letGo(old) {
+/* Free decoded sheets that are on the stage no more: up to 64 MiB each, which the browser knows nothing of. */
+function free(...sheets) {
   const used = [film, recorded].flatMap((one) => [one?.sheet, one?.beside?.sheet]);
-  for (const sheet of [old?.sheet, old?.beside?.sheet]) if (sheet && !used.includes(sheet)) sheet.close();
+  for (const sheet of sheets) if (sheet && !used.includes(sheet)) sheet.close();
 }
 
 /* What may run along with this film. A pin is for one film alone. */
@@ -297,19 +301,19 @@ part(".axis").addEventListener("pointerdown", (event) => {
 });
 
 function seekTo(event) {
+  if (playing) stop(false); // the gesture's end tells where
   const box = seek.getBoundingClientRect();
   go(((event.clientX - box.left) / box.width) * last());
 }
 seek.addEventListener("pointerdown", (event) => {
   if (event.button) return;
   seek.setPointerCapture(event.pointerId);
-  stop();
   if (event.pointerType !== "touch") seekTo(event); // a finger may be about to scroll the page
 });
 for (const kind of ["pointermove", "pointerup"]) {
   seek.addEventListener(kind, (event) => seek.hasPointerCapture(event.pointerId) && seekTo(event));
 }
-seek.addEventListener("lostpointercapture", rest);
+seek.addEventListener("lostpointercapture", () => playing || rest()); // it still plays where the page was scrolled
 
 const press = (selector, action) => part(selector).addEventListener("click", action);
 press(".play", () => (playing ? stop() : play()));
@@ -342,11 +346,15 @@ press(".video", async () => {
   }
   const done = recorded;
   recorded = null;
-  letGo(done);
+  free(done?.sheet, done?.beside?.sheet);
   Object.assign(button, { disabled: false, textContent: "Save video" });
 });
 
-gan.watch((_, changed, restored) => changed.includes("tab") && stop(!restored)); // no film plays where nobody looks
+gan.watch((_, changed, restored) => { // no film plays where nobody looks
+  if (!changed.includes("tab") || !playing) return;
+  stop(!restored);
+  if (restored && film.steps) go(film.start()); // what the address says
+});
 
 function resize() {
   if (!film || !section.clientWidth) return;
@@ -361,6 +369,7 @@ gan.arrive(props.kind, {
   show,
   go,
   step,
+  halt: () => stop(),
   toggle: () => part(".play").click(),
   fullScreen: () => part(".full").click(),
   visible: () => Boolean(section.clientWidth),

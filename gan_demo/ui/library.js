@@ -23,14 +23,17 @@ Object.assign(gan, (() => {
     let pause = null;
     try {
       if (library.pending) await list();
-      pause = soonest(await Promise.all(onShow().map(lookAt)));
+      pause = soonest(await Promise.all(onShow().map((key) => lookAt(key).catch(patience)))); // one refused stops not the other
     } catch (error) {
-      if (error.away) pause = COMING; // the page goes on with what it has, and says so only to who asks for more
+      pause = patience(error); // the page goes on with what it has, and says so only to who asks for more
     } finally {
       busy = false;
     }
     later(pause);
   }
+
+  /* When to ask again after an error: never where the server has refused, soon where it is away or in trouble. */
+  const patience = (error) => (error.status < 500 ? null : COMING);
 
   async function lookAt(key) {
     const { card, isNew } = await gan.freshCard(key);
@@ -93,11 +96,13 @@ Object.assign(gan, (() => {
       if (library.pending || document.getElementById("gan-live") || unknown().length) await list();
       const missing = unknown().filter((name) => name.includes("/"));
       if (library.allow_hub && missing.length) {
+        gan.say(`${missing.join(" and ")} is being fetched from the Hub, and shown when it is there.`);
         for (const name of missing) await open(name);
         gan.hush();
         gan.refresh(["runs"]);
       }
     } catch (error) {
+      gan.hush();
       gan.fail(error);
     }
     follow();

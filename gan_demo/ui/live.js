@@ -143,7 +143,7 @@ function drawControls(settled = true) {
       offerData();
     }
     const data = status.pictures ? "" : status.dataset;
-    if (status.pictures && !part(".data [value='']")) part(".data").append(new Option("Somebody’s own", ""));
+    if (status.pictures && !part(".data [value='']")) part(".data").append(new Option(status.yours ? "Your pictures" : "Somebody’s own", ""));
     part(".data").value = data;
     if (settled) knobs.set(status.rates, status.k);
   }
@@ -236,6 +236,7 @@ async function deliver(all) {
   own = null;
   for await (const [form, left] of gan.parcels.pack(all)) {
     const told = await act(`pictures.json${own ? `?to=${own.pictures}` : ""}`, form);
+    if (!told && own) part(".drop span").textContent = "or drop others here"; // no more of these are on their way
     if (!told) return;
     own = told;
     picked = own.pictures;

@@ -75,7 +75,7 @@ gan.liveStage = (section) => {
   function tell(status, now, running) {
     if (card?.key !== now?.key) clear();
     card = now;
-    const sentence = status.sentence ?? "Press Start: sixteen seeds are drawn here while two networks learn.";
+    const sentence = status.sentence ?? "Press Start: what G draws is shown here while two networks learn.";
     if (part(".said").textContent !== sentence) part(".said").textContent = sentence; // else it would be read out again
     part(".after").hidden = card === null;
     part(".push").hidden = !status.push;

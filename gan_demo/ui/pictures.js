@@ -10,8 +10,8 @@ Object.assign(gan, (() => {
   const AGAIN = 3000; // ms until a server that was away is asked once more
   const cards = new Map();
 
-  /* What the server answers, read as "json" or "blob". Throws a sentence: its own, with `changed` where the run has, or
-     with `away` that there was no answer; or an AbortError once `signal` says that nobody wants it any more. */
+  /* What the server answers, read as "json" or "blob". Throws a sentence: its own, with its `status`, and `changed` where the
+     run has, or with `away` that there was no answer; or an AbortError once `signal` says that nobody wants it any more. */
   async function answer(url, as, { signal, patience = PATIENCE[as], ...request } = {}) {
     let response;
     let told;
@@ -25,7 +25,7 @@ Object.assign(gan, (() => {
     gan.reach("");
     if (response.ok) return told;
     const sentence = told?.error ?? `The server could not do this (${response.status}).`;
-    throw Object.assign(new Error(sentence), { changed: told?.changed });
+    throw Object.assign(new Error(sentence), { changed: told?.changed, status: response.status });
   }
 
   const either = (signal, timeout) => (signal && AbortSignal.any ? AbortSignal.any([signal, timeout]) : signal ?? timeout);

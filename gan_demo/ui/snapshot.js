@@ -5,7 +5,7 @@
 gan.snapshots = (part) => {
   let shown = null; // the run's card
   part(".step").addEventListener("input", () => {
-    if (!shown) return;
+    if (shown?.key !== gan.state.model) return; // another run's step is none of its own
     gan.set({ step: gan.stepOf(shown, Number(part(".step").value)) });
     draw(shown, gan.state.step); // what it says does not wait for the pictures
   });

@@ -152,6 +152,7 @@ window.gan = (() => {
   /* Change the state; every tab follows. Switching runs keeps the seed and drops what does not apply to the new run. */
   function set(changes) {
     const wanted = { ...changes };
+    if ("tab" in wanted && wanted.tab !== state.tab) gan.inFront()?.halt(); // while the address is still its tab's
     if ("model" in wanted && wanted.model !== state.model) {
       const { classes } = run(wanted.model);
       if (!same(classes, run()?.classes)) {
@@ -167,7 +168,10 @@ window.gan = (() => {
     const changed = Object.keys(wanted).filter((name) => !same(wanted[name], state[name]));
     if (!changed.length) return;
     Object.assign(state, wanted);
-    if (changed.some((name) => ENTRIES.includes(name))) gan.hush(); // it was said of what was there before
+    if (changed.some((name) => ENTRIES.includes(name))) {
+      gan.hush(); // it was said of what was there before
+      complaints.length = 0;
+    }
     writeAddress(changed);
     follow(changed);
   }
@@ -251,7 +255,9 @@ window.gan = (() => {
     if (name === "model" && !run(value)) return; // no run is there yet
     if (name === "class") value = value === OWN_CLASS ? null : value;
     // Gradio selects its first tab while the page loads; nobody has touched anything then, and the address stands.
-    if (name === "tab" && !touched) return;
+    // And what it says of a tab comes late: two quick presses of Back may have brought another to the front by then.
+    const front = document.querySelector("#tabs [role=tab][aria-selected=true]")?.dataset.tabId ?? value;
+    if (name === "tab" && (!touched || value !== front)) return;
     if (shown) shown[name] = value;
     if (same(value, state[name])) return; // Gradio's echo of what the page told it
     set({ [name]: value });

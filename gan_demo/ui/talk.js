@@ -2,7 +2,16 @@
 "use strict";
 
 (() => {
-  const TYPING = 'input:not([type="range"]):not([type="checkbox"]), textarea, select, [contenteditable="true"], dialog[open]';
+  const TYPING = 'input:not([type="range"]):not([type="checkbox"]), textarea, select, [contenteditable="true"]';
+
+  let theme = null; // where it was chosen by hand
+
+  function writeTheme() {
+    const query = new URLSearchParams(location.search);
+    query.set("__theme", theme); // Gradio's own name for it
+    history.replaceState(history.state, "", `?${query}`);
+  }
+  addEventListener("popstate", () => theme && writeTheme()); // older addresses do not say it
 
   const actions = {
     talk: () => gan.set({ talk: !gan.state.talk }),
@@ -10,15 +19,12 @@
       const dialog = document.querySelector("dialog.help");
       const around = document.querySelector(".gradio-container");
       if (dialog.parentElement !== around) around.append(dialog); // out of the masthead, which a talk hides with all in it
-      if (dialog.open) return dialog.close();
       dialog.showModal();
       dialog.querySelector("h2").focus(); // read from the top, also where it is longer than the window
     },
     theme() {
-      const dark = document.body.classList.toggle("dark");
-      const query = new URLSearchParams(location.search);
-      query.set("__theme", dark ? "dark" : "light"); // Gradio's own name for it
-      history.replaceState(history.state, "", `?${query}`);
+      theme = document.body.classList.toggle("dark") ? "dark" : "light";
+      writeTheme();
       dispatchEvent(new Event("gan-theme")); // for what is drawn in ink of its own
     },
     random: () => gan.randomSeed(),
@@ -63,9 +69,11 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches('input[type="number"]')) event.target.blur(); // entered: the keys are the page's
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
+    const dialog = document.querySelector("dialog[open]"); // what is behind it hears no keys
+    if (dialog) return void (event.key === "?" && dialog.matches(".help") && dialog.close());
     if (event.key === " " && event.target.closest('button, a, input:not([type="range"])')) return; // the control's own key
     if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="application"]')) return;
-    if (/^[0-9]$/.test(event.key)) return chooseClass(Number(event.key));
+    if (/^[0-9]$/.test(event.key)) return event.repeat || chooseClass(Number(event.key));
     if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();
     const presenting = gan.state.talk || document.fullscreenElement;
     const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()] ?? (presenting && CLICKER[event.key]);

@@ -13,7 +13,7 @@
     const SIDE = 480; // pixels at least
     const KINDS = ["video/mp4;codecs=avc1", "video/webm;codecs=vp9", "video/webm"];
     const kind = KINDS.find((one) => window.MediaRecorder?.isTypeSupported(one));
-    if (!kind) throw new Error("This browser cannot record video: save the GIF, or use a newer browser.");
+    if (!kind) throw new Error("This browser cannot record video: use a newer one.");
 
     const scale = 2 * Math.max(1, Math.round(SIDE / height / 2)); // even sides: video codecs ask for them
     const canvas = Object.assign(document.createElement("canvas"), { width: width * scale, height: height * scale });

@@ -72,7 +72,8 @@ function drawControls(state, card) {
   const drawn = JSON.stringify([chain, card.classes, removable]);
   if (list.dataset.drawn !== drawn) {
     list.replaceChildren(...chain.map((one, i) => stopItem(i, one, card.classes, removable && i > 0)));
-    if (at !== -1) list.querySelectorAll("input, select, button")[at]?.focus();
+    const all = [...list.querySelectorAll("input, select, button")];
+    if (at !== -1) (all[at] ?? all.at(-1)).focus();
     list.dataset.drawn = drawn; // a run that grows under a half-typed seed changes nothing of it
   }
   drawStep(card, state.step);
@@ -133,7 +134,6 @@ function layout(card) {
 const load = gan.newest(async (signal) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
-  drawControls(state, card);
   if (state.pad) return loadPad(state, card, signal);
   const chain = stops(state);
   const marks = state.closed ? chain.length : chain.length - 1;
@@ -218,7 +218,9 @@ part(".save-gif").addEventListener("click", async () => {
 
 const FOLLOWED = ["model", "card", "seed", "class", "step", "stops", "straight", "closed", "pad", "tab"];
 
-gan.watch((state, changed) => {
-  if (state.tab !== "walk") return;
-  if (FOLLOWED.some((name) => changed.includes(name))) load(gan.wanted(changed));
+gan.watch(async (state, changed) => {
+  if (state.tab !== "walk" || !FOLLOWED.some((name) => changed.includes(name))) return;
+  load(gan.wanted(changed));
+  const card = await gan.card(state.model).catch(() => null); // load says why not
+  if (card?.key === state.model) drawControls(state, card); // what hands are on does not wait for pictures
 });
