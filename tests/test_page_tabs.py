@@ -179,6 +179,9 @@ def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
     expect(visitor.page).to_have_url(
         re.compile(r"stops=2%3A8%2C4%3A1%2C7%3A2%2C5%3A5%2C6%3A6|stops=2:8,4:1,7:2,5:5,6:6")
     )
+    expect(visitor.page).to_have_url(re.compile(r"spot=7(%2C|,)5"))
+    visitor.page.reload()
+    expect(pad).to_have_attribute("data-spot", "7,5")
 
 
 def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):

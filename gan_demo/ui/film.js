@@ -183,16 +183,18 @@ function pin(at) {
   part(".pinhead").hidden = pinned === null;
   fit();
   draw(); // at once: a canvas of a new size is empty
+  film?.pinnedAt?.(at);
 }
 
 // ---------------------------------------------------------------- what is shown
 
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index, whether another runs
-   along), panels(), ticks(wanted), best, opening, rested(index)}; a film of another name begins anew. `beside`: a second reel
-   that runs along, {key, url, layout, caption(index), at(index of the first)}; `others`: [key, title] of what may, `pair(key)`
-   asks for it. Where its frames have `steps`, it may come again with more of them: what is on show stays there by its step,
-   or at the end if start() says so and nothing moves. The last good picture stays until the new one is there; of two that
-   load at once the later wins. `signal`: aborted where nobody waits for it any more. */
+   along), panels(), ticks(wanted), best, opening, rested(index), pinned() as it is to begin with, pinnedAt(index or null)};
+   a film of another name begins anew. `beside`: a second reel that runs along, {key, url, layout, caption(index), at(index
+   of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where its frames have `steps`, it may come
+   again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
+   The last good picture stays until the new one is there; of two that load at once the later wins. `signal`: aborted where
+   nobody waits for it any more. */
 async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
@@ -203,7 +205,7 @@ async function show(next, signal) {
     if (mine !== newestShow) return free(sheet, second);
     const first = film?.name !== next.name;
     if (first) stop();
-    if (first || second) pinned = null;
+    if (first || second) pinned = second ? null : next.pinned?.() ?? null;
     if (!first && next.steps) follow(next);
     const old = film;
     film = { ...next, sheet, beside: second && { ...next.beside, sheet: second }, asked: next.beside?.key };
@@ -370,6 +372,7 @@ gan.arrive(props.kind, {
   go,
   step,
   halt: () => stop(),
+  pin: (at) => at !== pinned && pin(at),
   toggle: () => part(".play").click(),
   fullScreen: () => part(".full").click(),
   visible: () => Boolean(section.clientWidth),

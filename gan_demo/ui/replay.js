@@ -143,11 +143,16 @@ gan.film("replay").then((film) => {
         if (gan.state.model !== card.key) return; // another run's step is none of its own
         gan.set({ step: gan.stepOf(card, index) });
       },
+      pinned: () => pinnedFrame(card),
+      pinnedAt: (at) => gan.state.model === card.key && gan.set({ pin: at === null ? null : card.snapshots[at].step }),
     }, signal);
   });
+
+  const pinnedFrame = (card) => (gan.state.pin === null ? null : gan.frameOf(card, gan.state.pin));
 
   gan.watch(async (state, changed) => {
     if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load(gan.wanted(changed));
     else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
+    if (changed.includes("pin") && !changed.includes("model")) film.pin(pinnedFrame(await gan.card(state.model)));
   });
 });

@@ -21,6 +21,7 @@ window.gan = (() => {
     step: [null, wholeSeed, "a step is a whole number"],
     tab: ["replay", (text) => (TABS.includes(text) ? text : null), `there are ${TABS.join(", ")}${live ? "" : "; the host of this page can add live with --allow-training"}`],
     talk: flag,
+    pin: [null, wholeSeed, "a pinned step is a whole number"], // Replay: the step of the frame beside the current one
     beside: [null, (text) => text.slice(0, 120) || null, "name another run"], // Replay: a second run's key
     from: [null, wholeSeed, seedRule], // Generate: the first tile's seed, where it is not the page's
     tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],
@@ -30,6 +31,7 @@ window.gan = (() => {
     straight: flag,
     closed: flag,
     pad: flag,
+    spot: [null, (text) => (/^\d{1,2},\d{1,2}$/.test(text) ? text : null), "give column,row"], // of the pad
   };
 
   const state = {}; // its model is null while there is no run at all; the address then still says what was asked for
@@ -159,9 +161,10 @@ window.gan = (() => {
         wanted.class = null;
         wanted.stops = fitting(state.stops, null); // an index means another class there
       }
-      wanted.step = null;
+      wanted.step = wanted.pin = null;
       if (state.beside === wanted.model) wanted.beside = null;
     }
+    if (wanted.beside) wanted.pin = null; // a pin is for one film alone
     if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
     const classes = run(wanted.model ?? state.model)?.classes ?? [];
     if ((wanted.class ?? -1) >= classes.length) delete wanted.class; // pressed on pictures of the run before

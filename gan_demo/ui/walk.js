@@ -160,13 +160,20 @@ async function loadPad(state, card, signal) {
   const side = Math.min(SIDE, Math.floor(MOST_SIDE / card.image_shape[0]));
   const url = gan.url(card, "pad.webp", { stops: gan.writeStops(stops(state)), side, step: gan.shownStep(card, state.step) });
   const picture = await gan.bitmap(url, signal);
+  const isFirst = !sheet;
   sheet?.picture.close();
   sheet = { picture, side, width: card.image_shape[1], height: card.image_shape[0] };
   part(".pad").querySelectorAll(".corner").forEach((corner, i) => {
     corner.textContent = `${LETTERS[i]}: ${spoken(stops(state)[i], card.classes)}`;
   });
+  if (isFirst) stand(state.spot);
   drawPad();
   section.dataset.shown = url;
+}
+
+/* Move to a spot of the address, "column,row", or to the middle. */
+function stand(place) {
+  spot = place ? place.split(",").map((at) => Math.min(1, at / (sheet.side - 1))) : [0.5, 0.5];
 }
 
 function drawPad() {
@@ -185,13 +192,21 @@ for (const kind of ["pointerdown", "pointermove"]) { // a finger that taps moves
     requestAnimationFrame(drawPad);
   });
 }
+for (const kind of ["pointerup", "pointerleave"]) pad.addEventListener(kind, rest);
+
+/* Only now does the address learn where. */
+function rest() {
+  drawPad();
+  if (sheet) gan.set({ spot: pad.dataset.spot });
+}
+
 pad.addEventListener("keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
   if (!move || !sheet) return;
   event.preventDefault();
   event.stopPropagation();
   spot = spot.map((fraction, i) => Math.max(0, Math.min(1, fraction + move[i] / (sheet.side - 1))));
-  drawPad();
+  rest();
   const [column, row] = pad.dataset.spot.split(",").map((at) => Number(at) + 1);
   part(".pad .spot").textContent = `Column ${column} of ${sheet.side}, row ${row}`;
 });
@@ -218,7 +233,11 @@ part(".save-gif").addEventListener("click", async () => {
 
 const FOLLOWED = ["model", "card", "seed", "class", "step", "stops", "straight", "closed", "pad", "tab"];
 
-gan.watch(async (state, changed) => {
+gan.watch(async (state, changed, restored) => {
+  if (restored && sheet && changed.includes("spot")) {
+    stand(state.spot);
+    drawPad();
+  }
   if (state.tab !== "walk" || !FOLLOWED.some((name) => changed.includes(name))) return;
   load(gan.wanted(changed));
   const card = await gan.card(state.model).catch(() => null); // load says why not
