@@ -144,7 +144,7 @@ def fit(name: str, path: str | Path) -> None:
         )
     pixels, labels, test_pixels, test_labels = _split(images, path, name)
     if len(pixels) < JUDGE_BATCH:
-        raise GanDemoError(f"{path} holds {len(pixels)} images to train on: a judge needs {JUDGE_BATCH} or more")
+        raise GanDemoError(f"{path} holds {len(pixels)} images to train a judge on: give {JUDGE_BATCH} or more")
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
     _train_classifier(network, pixels, labels, EPOCHS[name], flip=name != "mnist")

@@ -128,7 +128,7 @@ def test_few_pictures_of_a_known_data_set_are_judged_by_their_patches(mnist, tmp
 def test_a_judge_is_not_trained_on_a_few_pictures(mnist, tmp_path, monkeypatch):
     few = replace(mnist, pixels=mnist.pixels[:127], labels=mnist.labels[:127])
     monkeypatch.setattr(data, "load", lambda *_, **__: (few, None))
-    with pytest.raises(GanDemoError, match="127 images to train on: a judge needs 128 or more"):
+    with pytest.raises(GanDemoError, match="127 images to train a judge on: give 128 or more"):
         judge.fit("mnist", tmp_path)
 
 
