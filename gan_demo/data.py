@@ -18,10 +18,12 @@ from tqdm import tqdm
 from gan_demo import points
 from gan_demo.datasets import DATASETS, Dataset
 from gan_demo.errors import GanDemoError
+from gan_demo.machine import memory
 from gan_demo.recipe import Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
+BAR = {"leave": False, "disable": None}  # a progress bar on a terminal, gone when done
 NAMED = 10  # unreadable files named one by one
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".zip")  # what a person may take for a folder of pictures
@@ -170,9 +172,22 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     """uint8 (N, C, H, W), cropped to the centre square and scaled; pictures that have the size are left alone."""
     if pixels.shape[2:] == (size, size):
         return pixels
-    channels = pixels.transpose(0, 2, 3, 1)
-    small = [np.asarray(_fit(Image.fromarray(x.squeeze()), size)).reshape(size, size, -1) for x in channels]
-    return np.stack(small).transpose(0, 3, 1, 2)
+    count, channels = pixels.shape[:2]
+    _check_memory(count, size, channels)
+    scaled = np.empty((count, size, size, channels), np.uint8)
+    for i, picture in enumerate(tqdm(pixels.transpose(0, 2, 3, 1), "scaling", unit=" images", **BAR)):
+        scaled[i] = np.asarray(_fit(Image.fromarray(picture.squeeze()), size)).reshape(size, size, channels)
+    return scaled.transpose(0, 3, 1, 2)
+
+
+def _check_memory(count: int, size: int, channels: int) -> None:
+    """Raise GanDemoError where so many pictures of that size are more than this machine's memory."""
+    need, there = count * size * size * channels, memory()
+    if there and need > there // 2:  # the networks want some, too
+        raise GanDemoError(
+            f"{count:,} pictures of {size}x{size} take {need / 2**30:.1f} GiB, more than half of this machine's memory "
+            f"({there / 2**30:.1f} GiB): choose a smaller --image-size, or give fewer pictures with --data"
+        )
 
 
 # ---------------------------------------------------------------- anyone's own pictures
@@ -237,6 +252,8 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
             f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data"
         )
 
+    _check_memory(len(names), size, channels or 3)
+
     def decode(name: str) -> np.ndarray | str:
         try:
             return _decode(read(name), size)
@@ -244,7 +261,7 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
             return f"{name}: {_reason(error)}"
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        decoded = list(tqdm(pool.map(decode, names), "decoding", len(names), unit=" images", leave=False, disable=None))
+        decoded = list(tqdm(pool.map(decode, names), "decoding", len(names), unit=" images", **BAR))
     bad = [item for item in decoded if isinstance(item, str)]
     for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):
         print(f"skipped {line}", file=sys.stderr)

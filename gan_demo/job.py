@@ -58,8 +58,8 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
     Raises GanDemoError where an option contradicts the folder, or the networks cannot have that size.
     """
     recipe = data.on(recipes.get(options.recipe).having(options.option), options.dataset)
-    with torch.device("meta"):  # a size that its networks cannot have is told before thousands of pictures are read
-        build(replace(recipe, image_size=options.image_size or recipe.image_size), 1 if recipe.conditional else 0)
+    if options.image_size:  # a size that will not do is told before thousands of pictures are scaled to it
+        _check_size(replace(recipe, image_size=options.image_size), 1 if recipe.conditional else 0)
     own = {
         "dataset": options.dataset,
         "image_size": options.image_size,
@@ -173,11 +173,14 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
         raise GanDemoError(
             f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
         )
-    for network_of in (generator_of, discriminator_of):  # what no page would play need not be trained
-        size = f"{recipe.image_size}x{recipe.image_size}x{recipe.channels}"
-        classes = len(images.classes) if recipe.conditional else 0
-        network_of(recipe, classes, f"{recipe.name} at {size}")
+    _check_size(recipe, len(images.classes) if recipe.conditional else 0)
     return images, recipe
+
+
+def _check_size(recipe: Recipe, classes: int) -> None:
+    """Raise GanDemoError where the networks cannot have that size: what no page would play need not be trained."""
+    for network_of in (generator_of, discriminator_of):
+        network_of(recipe, classes, f"{recipe.name} at {recipe.image_size}x{recipe.image_size}x{recipe.channels}")
 
 
 def planned(options: argparse.Namespace, recipe: Recipe, images: int) -> int:

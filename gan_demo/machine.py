@@ -42,6 +42,13 @@ def has_amx() -> bool:
     return _cpu_has("amx_bf16")
 
 
+def memory() -> int | None:
+    """Bytes of memory that this machine has, or None where it does not say."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def cpu() -> dict[str, str]:
     """What Linux says of the first core, such as its "model name" and "flags"; nothing elsewhere."""
     try:

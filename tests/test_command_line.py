@@ -162,7 +162,7 @@ def test_a_network_that_no_page_would_play_is_refused_before_it_is_trained(train
     own = ["--data", str(tmp_path), "--batch-size", "2", "--image-size", "512"]
     done = train("mlp-mnist", "--out", str(tmp_path / "run"), *own)
     assert done.returncode == 2 and not (tmp_path / "run").exists()
-    assert "mlp-mnist at 512x512x3 asks for a network of 806" in done.stderr and "smaller image size" in done.stderr
+    assert "mlp-mnist at 512x512x1 asks for a network of 269" in done.stderr and "smaller image size" in done.stderr
 
 
 def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(train, tmp_path):

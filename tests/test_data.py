@@ -180,3 +180,13 @@ def test_other_classes_under_a_published_name_are_refused(tmp_path):
         picture(tmp_path / "cifar10" / name / "a.png", "red")
     with pytest.raises(GanDemoError, match="has the class folders cats, dogs where CIFAR-10 has airplane"):
         data.load(replace(recipes.get("acgan-cifar10"), batch_size=2), tmp_path)
+
+
+def test_pictures_that_no_memory_holds_are_refused_before_they_are_scaled(tmp_path, monkeypatch):
+    picture(tmp_path / "a.png", "red")
+    picture(tmp_path / "b.png", "blue")
+    monkeypatch.setattr(data, "memory", lambda: 100_000_000)
+    recipe = replace(RECIPE, image_size=64)
+    assert data.load(recipe, tmp_path)[0].pixels.shape == (2, 3, 64, 64)
+    with pytest.raises(GanDemoError, match=r"60,000 pictures of 64x64 take 0.2 GiB.*choose a smaller --image-size"):
+        data.load(recipe, DATA)

@@ -4,19 +4,19 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from gan_demo.machine import cpu
+from gan_demo.machine import cpu, memory
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what decides how fast a core multiplies
 
 
 def facts() -> dict[str, str]:
     """The machine and the libraries, in words."""
-    told = cpu()
+    told, there = cpu(), memory()
     return {
         "CPU": told.get("model name", platform.processor() or platform.machine()),
         "cores": str(os.cpu_count()),
         "flags": " ".join(flag for flag in FLAGS if flag in told.get("flags", "").split()) or "-",
-        "RAM": _memory(),
+        "RAM": f"{there / 2**30:.0f} GiB" if there else "unknown",
         "GPU": _gpu(),
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
@@ -27,12 +27,6 @@ def facts() -> dict[str, str]:
 def load() -> str:
     """How many processes wanted a core over the last minute."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-
-
-def _memory() -> str:
-    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return "unknown"
-    return f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.0f} GiB"
 
 
 def _gpu() -> str:
