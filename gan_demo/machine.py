@@ -62,15 +62,15 @@ def _cpu_has(flag: str) -> bool:
     return flag in cpu().get("flags", "").split()
 
 
-def describe(device: torch.device) -> str:
-    """The device in words, such as "cpu, 2 threads, AMD EPYC"."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    if device.type != "cpu":
-        return device.type
-    threads = torch.get_num_threads()
-    name = cpu().get("model name", platform.processor())
-    return ", ".join(filter(None, ("cpu", f"{threads} thread{'s' * (threads > 1)}", name)))
+def describe(device: torch.device, processes: int = 1) -> str:
+    """The device in words, such as "cpu, 2 threads, AMD EPYC" or "NVIDIA H100, in 2 processes"."""
+    words = [torch.cuda.get_device_name(device) if device.type == "cuda" else device.type]
+    if device.type == "cpu":
+        threads = torch.get_num_threads()
+        words += [f"{threads} thread{'s' * (threads > 1)}", cpu().get("model name", platform.processor())]
+    if processes > 1:
+        words.append(f"in {processes} processes")
+    return ", ".join(filter(None, words))
 
 
 def duration(seconds: float) -> str:

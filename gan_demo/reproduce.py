@@ -45,7 +45,9 @@ def command(run: Run) -> str:
     ran = config.as_recipe()
     threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split
     words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
-    words += ["python", "train.py", config.recipe]
+    processes = re.search(r"in (\d+) processes", config.device)
+    words += ["torchrun", "--nproc-per-node", processes[1]] if processes else ["python"]
+    words += ["train.py", config.recipe]
     if recipe is not None and (option := recipe.option_of(ran)):
         words += ["--with", option]
         recipe = recipe.having(option)

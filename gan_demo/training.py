@@ -134,7 +134,7 @@ class Trainer:
             length=options.length,
             steps=0,
             seconds=0.0,
-            device=describe(self.device),
+            device=describe(self.device, self.world.size),
             precision=options.precision,
             versions={"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         )
@@ -358,7 +358,7 @@ class Trainer:
         # Last, for its index names a new state of the run: who then reads what goes with it finds it there.
         self.run.add_snapshot(quantize(averaged, axes), self.step, epoch, images, self.seconds)
         # The config after it: killed between the two, the run is one to go on with, and is not taken for finished.
-        here, before = describe(self.device), self.run.config.device
+        here, before = describe(self.device, self.world.size), self.run.config.device
         config = replace(
             self.run.config,
             steps=self.step,

@@ -14,12 +14,13 @@ from conftest import DATA, ROOT, assert_same_run, fit, small, weights
 from torch import nn
 
 import train as cli
-from gan_demo import job, precision, recipes, training
+from gan_demo import job, precision, recipes, reproduce, training
 from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
 from gan_demo.losses import LOSSES
 from gan_demo.networks import Dropout, Verdict
 from gan_demo.parallel import World
+from gan_demo.run import Run
 
 CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
 
@@ -204,6 +205,8 @@ def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
             apart = (value - weights(tmp_path / "two")[name][key]).abs().numpy()
             assert np.quantile(apart, 0.99) < 1e-5 and apart.max() < PERCEPTRON.learning_rates[0], f"{name} {key}"
     assert json.loads((tmp_path / "two" / "config.json").read_text())["steps"] == 12
+    assert "OMP_NUM_THREADS=1 torchrun --nproc-per-node 2 train.py mlp-" in reproduce.command(Run(tmp_path / "two"))
+    assert "OMP_NUM_THREADS=1 python train.py mlp-" in reproduce.command(Run(tmp_path / "one"))
 
 
 @pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(1.2, 1.0, "bf16"), (1.05, 1.0, "fp32"), (1.0, 2.0, "fp32")])
