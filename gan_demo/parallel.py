@@ -45,8 +45,10 @@ class World:
         """Average the module's gradients over all processes whenever it goes backward."""
         if self.size == 1:
             return module
+        wrapped = nn.parallel.DistributedDataParallel(module)
         # Each process normalises its own share of the batch; the first one's running statistics are kept.
-        return nn.parallel.DistributedDataParallel(module, broadcast_buffers=False)
+        wrapped.broadcast_buffers = False  # no argument: torch 2.13 gave that another name
+        return wrapped
 
     def any(self, flag: bool) -> bool:
         """Whether any process says so: all must ask at the same step."""
