@@ -57,7 +57,7 @@ def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
             frames.append(frame.copy())
     if frames:
         run.write("samples/training.webp", illustrations.animation(frames))
-    if picture := illustrations.curves(run.read_history(), metrics):
+    if picture := illustrations.curves(run.read_history(), metrics, {one.step: one.seconds for one in run.snapshots}):
         run.write("curves.png", picture)
 
 
@@ -214,7 +214,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
         f"## Figures\n\n{_figures(config.recipe, metrics)}",
-        "![loss and quality by step](curves.png)" if (run.path / "curves.png").exists() else "",
+        "![loss by step, quality by time](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
         _options(run),
         f"## Data\n\n{_data(run)}",

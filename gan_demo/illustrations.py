@@ -2,7 +2,7 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +13,8 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1200, 400, 110, 30, 56, 50  # of a pan
 BLUE, ORANGE, GREY, INK, PAPER = "#2563eb", "#d9480f", "#9ca3af", "#1f2937", "#ffffff"
 ADVERSARIAL = ("d_real", "d_fake", "d_pair")  # the discriminator's loss terms but those of classes and penalties
 MAX_POINTS = 400  # of a curve: more than it has pixels to show
-Curve = Sequence[tuple[float, float]]  # (step, value), ascending
+UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
+Curve = Sequence[tuple[float, float]]  # (step or time, value), ascending
 
 
 def animation(frames: Sequence[Image.Image]) -> bytes:
@@ -27,20 +28,28 @@ def animation(frames: Sequence[Image.Image]) -> bytes:
     return buffer.getvalue()
 
 
-def curves(history: Sequence[dict[str, float]], metrics: dict[str, Any] | None) -> bytes | None:
-    """A PNG of the losses and, where judged, of the quality by step; None where nothing was logged."""
+def curves(
+    history: Sequence[dict[str, float]], metrics: dict[str, Any] | None, seconds: Mapping[int, float]
+) -> bytes | None:
+    """A PNG of the losses by step and, where judged, of the quality by time; None where nothing was logged.
+
+    `seconds` are those of training up to each snapshot, by its step.
+    """
     panels: list[tuple[str, dict[str, Curve], bool, float | None]] = []
     if history:
         losses: dict[str, Curve] = {
             "discriminator": [(row["step"], sum(row.get(name, 0.0) for name in ADVERSARIAL)) for row in history],
             "generator": [(row["step"], row["g"]) for row in history],
         }
-        panels.append(("loss", {name: _thinned(curve) for name, curve in losses.items()}, False, None))
-    if metrics:
+        panels.append(("loss by step", {name: _thinned(curve) for name, curve in losses.items()}, False, None))
+    judged = [row for row in metrics["snapshots"] if row["step"] in seconds] if metrics else []
+    if metrics and judged:
         key = metrics["measure"]
         title = {"frechet": "Frechet distance", "swd": "sliced Wasserstein distance"}.get(key, key)
-        quality: dict[str, Curve] = {title: [(row["step"], row[key]) for row in metrics["snapshots"]]}
-        panels.append((f"{title}, less is better", quality, True, metrics["floor"]))
+        took = seconds[judged[-1]["step"]]
+        long, unit = next((unit for unit in UNITS if took > 2 * unit[0]), UNITS[-1])
+        quality: dict[str, Curve] = {title: [(seconds[row["step"]] / long, row[key]) for row in judged]}
+        panels.append((f"{title} by {unit} of training, less is better", quality, True, metrics["floor"]))
     if not panels:
         return None
     image = Image.new("RGB", (WIDTH, HEIGHT * len(panels)), PAPER)
@@ -64,14 +73,14 @@ def _panel(
     """Draw curves with axes below `top`; `floor` is the dashed level of real images."""
     font = ImageFont.load_default(22)
     values = [value for line in lines.values() for _, value in line] + ([floor] if floor else [])
-    last = max(step for line in lines.values() for step, _ in line) or 1
+    last = max(x for line in lines.values() for x, _ in line) or 1
     ticks = _decades(values) if logarithmic else _round_steps(min(0, *values), max(values))
     low, high = ticks[0], ticks[-1]
     span = math.log(high / low) if logarithmic else high - low
 
-    def at(step: float, value: float) -> tuple[float, float]:
+    def at(x: float, value: float) -> tuple[float, float]:
         share = math.log(max(value, low) / low) / span if logarithmic else (value - low) / span
-        return LEFT + step / last * (WIDTH - LEFT - RIGHT), top + HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
+        return LEFT + x / last * (WIDTH - LEFT - RIGHT), top + HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     for tick in ticks:
         draw.line([at(0, tick), at(last, tick)], "#e5e7eb")
@@ -79,10 +88,12 @@ def _panel(
     for tick in _round_steps(0, last):
         if tick <= last:
             x, y = at(tick, low)
-            draw.text((x, y + 12), f"{tick:,.0f}", INK, font, "ma" if tick else "la")
+            label = f"{tick:,.10g}"
+            inside = x + draw.textlength(label, font) / 2 < WIDTH
+            draw.text((x, y + 12), label, INK, font, "la" if not tick else "ma" if inside else "ra")
     if floor:
-        for step in range(0, 100, 2):
-            draw.line([at(last * step / 100, floor), at(last * (step + 1) / 100, floor)], GREY, 3)
+        for dash in range(0, 100, 2):
+            draw.line([at(last * dash / 100, floor), at(last * (dash + 1) / 100, floor)], GREY, 3)
     for line, colour in zip(lines.values(), (BLUE, ORANGE), strict=False):
         draw.line([at(*point) for point in line], colour, 3, "curve")
     legend = [*zip(lines, (BLUE, ORANGE), strict=False), *([("real images", GREY)] if floor else [])]
