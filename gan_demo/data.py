@@ -18,7 +18,7 @@ from tqdm import tqdm
 from gan_demo import points
 from gan_demo.datasets import DATASETS, Dataset
 from gan_demo.errors import GanDemoError
-from gan_demo.machine import memory
+from gan_demo.machine import cores, memory
 from gan_demo.recipe import Recipe
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -260,7 +260,7 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
         except Exception as error:  # Pillow raises many kinds for damaged files
             return f"{name}: {_reason(error)}"
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         decoded = list(tqdm(pool.map(decode, names), "decoding", len(names), unit=" images", **BAR))
     bad = [item for item in decoded if isinstance(item, str)]
     for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from gan_demo import card, data, machine, recipes, training
+from gan_demo import card, data, devices, recipes, training
 from gan_demo.cost import discriminator_of, generator_of
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
@@ -118,7 +118,7 @@ def _is_first() -> bool:
 
 
 def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision: str) -> None:
-    device = machine.choose_device(options.device)
+    device = devices.choose_device(options.device)
     if not options.resume and (options.out / "config.json").exists():
         raise GanDemoError(
             f"{options.out} holds a run already: go on with --resume, choose another folder with --out, or remove it"

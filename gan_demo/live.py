@@ -24,6 +24,7 @@ from gan_demo.control import PARENT, Control
 from gan_demo.data import on
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.machine import cores
 from gan_demo.points import SHAPES
 from gan_demo.recipe import Pair, full_name
 from gan_demo.run import Run
@@ -166,7 +167,7 @@ class Live:
                     env={
                         **os.environ,
                         PARENT: str(os.getpid()),
-                        "OMP_NUM_THREADS": str(_cores()),
+                        "OMP_NUM_THREADS": str(cores()),
                         "OMP_WAIT_POLICY": "passive",
                     },
                     start_new_session=True,  # Ctrl-C in the page's terminal reaches it through close() alone
@@ -379,7 +380,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

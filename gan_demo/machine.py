@@ -1,45 +1,12 @@
-"""Where to train, what it can do, and how to say so."""
+"""The machine, as far as it can be asked without torch."""
 
 import os
-import platform
 from pathlib import Path
 
-import torch
 
-from gan_demo.errors import GanDemoError
-
-
-def choose_device(name: str) -> torch.device:
-    """auto takes CUDA, then MPS, then the CPU; GanDemoError where the one asked for is not there."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, found in there.items() if found)
-    if not there.get(name):
-        raise GanDemoError(
-            f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}"
-        )
-    if name == "cuda":  # one GPU for each process of torchrun
-        index, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if index >= count:
-            raise GanDemoError(
-                f"{count} GPUs are here for {index + 1} processes or more: give torchrun as many as GPUs"
-            )
-        torch.cuda.set_device(index)
-        torch.backends.cudnn.deterministic = True
-        return torch.device("cuda", index)
-    return torch.device(name)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16 and does not merely imitate it."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and _cpu_has("avx512_bf16")
-
-
-def has_amx() -> bool:
-    """Whether the CPU multiplies matrices of bf16 in units of their own; without them bf16 paints no faster."""
-    return _cpu_has("amx_bf16")
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> int | None:
@@ -58,19 +25,14 @@ def cpu() -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def _cpu_has(flag: str) -> bool:
+def cpu_has(flag: str) -> bool:
+    """Whether Linux names that among the flags of the first core."""
     return flag in cpu().get("flags", "").split()
 
 
-def describe(device: torch.device, processes: int = 1) -> str:
-    """The device in words, such as "cpu, 2 threads, AMD EPYC" or "NVIDIA H100, in 2 processes"."""
-    words = [torch.cuda.get_device_name(device) if device.type == "cuda" else device.type]
-    if device.type == "cpu":
-        threads = torch.get_num_threads()
-        words += [f"{threads} thread{'s' * (threads > 1)}", cpu().get("model name", platform.processor())]
-    if processes > 1:
-        words.append(f"in {processes} processes")
-    return ", ".join(filter(None, words))
+def has_amx() -> bool:
+    """Whether the CPU multiplies matrices of bf16 in units of their own; without them bf16 paints no faster."""
+    return cpu_has("amx_bf16")
 
 
 def duration(seconds: float) -> str:

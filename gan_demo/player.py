@@ -1,7 +1,6 @@
 """A run, played: its generator at any saved step, for any seed and class, as pictures, walks and films."""
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +19,13 @@ from gan_demo.config import Config
 from gan_demo.cost import Cost, cost, discriminator_of, generator_of, most_products
 from gan_demo.errors import GanDemoError
 from gan_demo.inference import Replica, arranged
+from gan_demo.machine import cores
 from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
 # Every forward pass has this many rows, short ones padded: kernels then round alike for a picture alone and in a batch.
 ROWS = 16
-CORES = os.cpu_count() or 1
+CORES = cores()
 PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores
 Seeds = Sequence[int]
 End = int | tuple[int, int | None]  # a seed, or a seed and its class

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 
 from gan_demo.capture import WARM_UP
+from gan_demo.devices import has_bf16
 from gan_demo.gan import GAN
 from gan_demo.losses import Batch
-from gan_demo.machine import has_bf16
 from gan_demo.parallel import World
 from gan_demo.recipe import Recipe
 

@@ -17,11 +17,11 @@ from tqdm import tqdm
 from gan_demo import control, film, latents, resume
 from gan_demo.config import Config
 from gan_demo.data import Images
+from gan_demo.devices import describe
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
 from gan_demo.losses import Terms
-from gan_demo.machine import describe
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
 from gan_demo.recipe import Recipe

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from conftest import small
 
 from gan_demo import capture, recipes
+from gan_demo.devices import choose_device
 from gan_demo.gan import GAN
-from gan_demo.machine import choose_device
 from gan_demo.parallel import World
 
 RECIPES = [

@@ -1,6 +1,5 @@
 """How close a film comes to the machine's peak, and how many threads hold under load."""
 
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,8 +8,9 @@ from typing import NamedTuple
 
 from gan_demo.benchmark.report import Figure, Options, Row
 from gan_demo.benchmark.runs import one_of_each_shape
+from gan_demo.machine import cores
 
-CORES = os.cpu_count() or 1
+CORES = cores()
 FILMS, VISITORS, SIDE = 5, 8, 2048  # how many alone and at once; of the matrices whose product is the peak
 
 

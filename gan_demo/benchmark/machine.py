@@ -4,7 +4,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from gan_demo.machine import cpu, memory
+from gan_demo.machine import cores, cpu, memory
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")  # what decides how fast a core multiplies
 
@@ -14,7 +14,7 @@ def facts() -> dict[str, str]:
     told, there = cpu(), memory()
     return {
         "CPU": told.get("model name", platform.processor() or platform.machine()),
-        "cores": str(os.cpu_count()),
+        "cores": str(cores()),
         "flags": " ".join(flag for flag in FLAGS if flag in told.get("flags", "").split()) or "-",
         "RAM": f"{there / 2**30:.0f} GiB" if there else "unknown",
         "GPU": _gpu(),

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gan_demo.errors import GanDemoError
+from gan_demo.machine import cores
 
-AT_ONCE = max(2, os.cpu_count() or 1)  # what the machine can paint
+AT_ONCE = max(2, cores())  # what the machine can paint
 EACH = 100  # of one visitor, painted or waiting: a class behind one address is one visitor
 TOGETHER = 400
 
