@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from gan_demo.arguments import Parser, between
+from gan_demo.arguments import Parser, between, given
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Live, is_loopback
 from gan_demo.run import folders
@@ -25,6 +25,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add(
         "--runs",
+        type=given,
         nargs="+",
         metavar="SOURCE",
         help="run folders, folders of them, or Hub ids USER/NAME[@REVISION] "
@@ -49,8 +50,14 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         action=argparse.BooleanOptionalAction,
         help="let visitors train, one at a time (default: only where this machine alone can reach the page)",
     )
-    add("--data", default="data", metavar="PATH", help="data folder of a training on the page (default: %(default)s)")
-    add("--out", default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
+    add(
+        "--data",
+        type=given,
+        default="data",
+        metavar="PATH",
+        help="data folder of a training on the page (default: %(default)s)",
+    )
+    add("--out", type=given, default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
     alone = is_loopback(options.host) and not (on_a_space or options.share)
     options.private = alone and options.allow_training is None  # who allows it expressly may have a proxy before it

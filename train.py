@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gan_demo import recipes
-from gan_demo.arguments import Parser, between, fraction, positive
+from gan_demo.arguments import Parser, between, fraction, given, path, positive
 from gan_demo.config import IMAGE_SIZES
 from gan_demo.control import MAX_K, PARENT
 from gan_demo.errors import GanDemoError
@@ -21,7 +21,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     for add_some in (_add_what, _add_length, _add_manner, _add_push, _add_others):
         add_some(parser)
     options = parser.parse_args(arguments)
-    if not (options.recipe or options.list or options.fit_judge or options.reproduce):
+    known = options.recipe or (options.resume and options.out)  # the folder says what it holds
+    if not (known or options.list or options.fit_judge or options.reproduce):
         parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}")
     if (options.push_every_snapshot or options.private) and not options.push_to_hub:
         parser.error("--push-every-snapshot and --private need --push-to-hub USER/NAME")
@@ -36,6 +37,7 @@ def _add_what(parser: Parser) -> None:
     add("--dataset", metavar="NAME", help="mnist, fashion-mnist, cifar10 or anime; the recipe's own by default")
     add(
         "--data",
+        type=given,
         default="data",
         metavar="PATH",
         help="data folder (downloads go there), or a folder or zip of pictures; data/ by default",
@@ -51,7 +53,7 @@ def _add_what(parser: Parser) -> None:
 def _add_length(parser: Parser) -> None:
     group = parser.add_argument_group("where to, and how long")
     add = group.add_argument
-    add("--out", type=Path, metavar="DIR", help="the run folder; runs/RECIPE[-OPTION][-DATASET] by default")
+    add("--out", type=path, metavar="DIR", help="the run folder; runs/RECIPE[-OPTION][-DATASET] by default")
     length = group.add_mutually_exclusive_group()
     length.add_argument("--steps", type=positive, metavar="N", help="steps of the generator to train in all")
     length.add_argument(
@@ -104,7 +106,12 @@ def _add_manner(parser: Parser) -> None:
 
 def _add_push(parser: Parser) -> None:
     add = parser.add_argument_group("the Hugging Face Hub").add_argument
-    add("--push-to-hub", metavar="USER/NAME", help="push the run to that repository of the Hugging Face Hub at the end")
+    add(
+        "--push-to-hub",
+        type=given,
+        metavar="USER/NAME",
+        help="push the run to that repository of the Hugging Face Hub at the end",
+    )
     add("--push-every-snapshot", action="store_true", help="push each snapshot too, in the background while training")
     add("--private", action="store_true", help="make the repository private, where there is none yet")
 
@@ -118,7 +125,7 @@ def _add_others(parser: Parser) -> None:
     )
     add(
         "--reproduce",
-        type=Path,
+        type=path,
         nargs="?",
         const=Path(__file__).parent / "checkpoints",
         metavar="DIR",

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 
@@ -10,6 +11,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def given(text: str) -> str:
+    """A name or path: an empty one, as of a variable that is not set, would be taken for another; no exception else."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("'' will not do: give a name or path, or leave the option out")
+    return text
+
+
+def path(text: str) -> Path:
+    """As `given`, a path."""
+    return Path(given(text))
 
 
 def positive(text: str) -> int:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
     samples = [run.path / f"samples/step-{step:08d}.png" for step in run.steps]
     frames = []
     for path in filter(Path.exists, samples):
-        with Image.open(path) as frame:  # one at a time: a process may have few files open
+        # A damaged one is left out; one at a time, for a process may have few files open.
+        with suppress(OSError), Image.open(path) as frame:
             frames.append(frame.copy())
     if frames:
         run.write("samples/training.webp", illustrations.animation(frames))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
-from gan_demo.datasets import DATASETS
+from gan_demo.datasets import DATASETS, MAX_CLASSES
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import HYPERPARAMETERS, LATER, Recipe
 from gan_demo.recipes import RECIPES
@@ -17,6 +17,7 @@ FORMAT = 1
 IMAGE_SIZES = 4, 512  # the least and the most
 MAX_NAME = 255  # characters: what a folder's name may have
 KINDS = {int: "whole number", float: "finite number", str: "text", bool: "true or false"}  # in words
+MOVED = "; then "  # between the machines that a run was trained on
 LARGEST = 1e300  # sums and means of such numbers are finite too
 
 
@@ -173,8 +174,14 @@ def _check_ranges(config: Config, where: str) -> None:
         "name": len(config.name) <= MAX_NAME,
         "recipe": len(config.recipe) <= MAX_NAME,
         "classes": config.classes is None
-        or (1 <= len(config.classes) <= 1000 and all(len(name) <= MAX_NAME for name in config.classes)),
+        or (1 <= len(config.classes) <= MAX_CLASSES and all(len(name) <= MAX_NAME for name in config.classes)),
         "conditional": hyper["conditional"] == (config.classes is not None),
+        "dataset_images": config.dataset_images >= 1,
+        "epochs": hyper["epochs"] >= 1,
+        "discriminator_steps": 1 <= hyper["discriminator_steps"] <= 100,
+        "learning_rates": min(hyper["learning_rates"]) >= 0,
+        "betas": all(0 <= beta < 1 for beta in hyper["betas"]),
+        "ema": 0 <= hyper["ema"] < 1,
         "discriminator_dropout": 0 <= hyper["discriminator_dropout"] < 1,
         "generator_dropout": 0 <= hyper["generator_dropout"] < 1,
         "batch_size": 1 <= hyper["batch_size"] <= 2**20,

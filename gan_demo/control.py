@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from gan_demo.errors import GanDemoError
+from gan_demo.files import write_file
 from gan_demo.recipe import Pair, Recipe
 
 NAME = "state/control.json"
@@ -52,11 +53,7 @@ class Control:
 
     def write(self, folder: Path) -> None:
         """Write it into a run's folder; the trainer sees the old one or this, never a part."""
-        path = folder / NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        aside.write_text(json.dumps(asdict(self)))
-        os.replace(aside, path)
+        write_file(folder / NAME, json.dumps(asdict(self)))
 
 
 def read(folder: Path) -> Control | None:

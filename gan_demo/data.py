@@ -10,20 +10,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from gan_demo import points
-from gan_demo.datasets import DATASETS, Dataset
+from gan_demo.datasets import DATASETS, MAX_CLASSES, Dataset
 from gan_demo.errors import GanDemoError
 from gan_demo.machine import cores, memory
 from gan_demo.recipe import Recipe
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
-BAR = {"leave": False, "disable": None}  # a progress bar on a terminal, gone when done
+BAR = {"unit": " images", "delay": 1, "leave": False, "disable": None}  # on a terminal, while it takes long
 NAMED = 10  # unreadable files named one by one
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".zip")  # what a person may take for a folder of pictures
@@ -79,7 +80,9 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
     _check(images, fitted, path)
     if own:
         title = DATASETS[recipe.dataset].title
-        print(f"{path} holds pictures of its own: {len(images.pixels):,} in the place of {title}", file=sys.stderr)
+        classes = f", in {len(images.classes)} classes: {', '.join(images.classes)}" if recipe.conditional else ""
+        told = f"{len(images.pixels):,} in the place of {title}{classes}"
+        print(f"{path} holds pictures of its own: {told if len(told) < 200 else told[:200] + ' ...'}", file=sys.stderr)
     return images, fitted
 
 
@@ -115,6 +118,11 @@ def _check(images: Images, recipe: Recipe, path: Path) -> None:
         raise GanDemoError(
             f"{where} has {len(images.pixels):,} readable pictures, fewer than one batch of {recipe.batch_size:,}: "
             "add pictures, or choose a smaller --batch-size"
+        )
+    if recipe.conditional and len(images.classes) > MAX_CLASSES:
+        raise GanDemoError(
+            f"{path} has {len(images.classes):,} class folders, more than {MAX_CLASSES:,}: give fewer, "
+            "or choose a recipe without classes"
         )
     if recipe.conditional and images.labels is None:
         raise GanDemoError(
@@ -173,21 +181,22 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     if pixels.shape[2:] == (size, size):
         return pixels
     count, channels = pixels.shape[:2]
-    _check_memory(count, size, channels)
-    scaled = np.empty((count, size, size, channels), np.uint8)
-    for i, picture in enumerate(tqdm(pixels.transpose(0, 2, 3, 1), "scaling", unit=" images", **BAR)):
-        scaled[i] = np.asarray(_fit(Image.fromarray(picture.squeeze()), size)).reshape(size, size, channels)
-    return scaled.transpose(0, 3, 1, 2)
+    scaled = _room(count, channels, size)
+    for i, picture in enumerate(tqdm(pixels.transpose(0, 2, 3, 1), "scaling", **BAR)):
+        square = np.asarray(_fit(Image.fromarray(picture.squeeze()), size))
+        scaled[i] = square.reshape(size, size, channels).transpose(2, 0, 1)
+    return scaled
 
 
-def _check_memory(count: int, size: int, channels: int) -> None:
-    """Raise GanDemoError where so many pictures of that size are more than this machine's memory."""
+def _room(count: int, channels: int, size: int) -> np.ndarray:
+    """Room for so many pictures: uint8 (N, C, size, size); GanDemoError where this machine has too little memory."""
     need, there = count * size * size * channels, memory()
     if there and need > there // 2:  # the networks want some, too
         raise GanDemoError(
             f"{count:,} pictures of {size}x{size} take {need / 2**30:.1f} GiB, more than half of this machine's memory "
             f"({there / 2**30:.1f} GiB): choose a smaller --image-size, or give fewer pictures with --data"
         )
+    return np.empty((count, channels, size, size), np.uint8)
 
 
 # ---------------------------------------------------------------- anyone's own pictures
@@ -217,8 +226,13 @@ def _is_of_its_own(path: Path) -> bool:
 
 def _files_under(folder: Path) -> Iterator[Path]:
     """Every file at any depth, but what is hidden and what systems keep for themselves."""
-    for place, folders, files in os.walk(folder, onerror=_unreadable):
+    seen = set()  # a link may lead to a folder that holds it
+    for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
         folders[:] = filter(is_wanted, folders)
+        if (whole := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(whole)
         yield from (Path(place, name) for name in files if is_wanted(name))
 
 
@@ -240,44 +254,51 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
     Raises GanDemoError where no picture is there, or none can be read.
     """
     names, read = _listing(path)
-    classes = sorted({name.split("/")[0] for name in names if "/" in name})
-    beside = [name for name in names if "/" not in name]
-    if classes and beside and by_folder:
-        print(f"left out {len(beside):,} pictures of {path} that are in no class folder", file=sys.stderr)
-        names = [name for name in names if "/" in name]
-    elif beside:
-        classes = []
+    inside = [name for name in names if "/" in name]
+    if inside and len(inside) < len(names) and by_folder:
+        beside = len(names) - len(inside)
+        print(f"left out {beside:,} pictures of {path} that are in no class folder", file=sys.stderr)
+        names = inside
     if not names:
         raise GanDemoError(
             f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data"
         )
 
-    _check_memory(len(names), size, channels or 3)
+    pixels = _room(len(names), 3, size)
 
-    def decode(name: str) -> np.ndarray | str:
+    def decode(index: int) -> str:
         try:
-            return _decode(read(name), size)
+            pixels[index] = _decode(read(names[index]), size).transpose(2, 0, 1)
+        except UnidentifiedImageError:
+            return f"{names[index]}: no picture"
         except Exception as error:  # Pillow raises many kinds for damaged files
-            return f"{name}: {_reason(error)}"
+            return f"{names[index]}: {_reason(error)}"
+        return ""
 
     with ThreadPoolExecutor(cores()) as pool:
-        decoded = list(tqdm(pool.map(decode, names), "decoding", len(names), unit=" images", **BAR))
-    bad = [item for item in decoded if isinstance(item, str)]
+        wrong = list(tqdm(pool.map(decode, range(len(names))), "decoding", len(names), **BAR))
+    bad, good = list(filter(None, wrong)), [index for index, reason in enumerate(wrong) if not reason]
     for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):
         print(f"skipped {line}", file=sys.stderr)
-    good = [(name, item) for name, item in zip(names, decoded, strict=True) if not isinstance(item, str)]
     if not good:
         raise GanDemoError(f"none of the {len(names)} pictures in {path} can be read: give other pictures with --data")
-    pixels = np.stack([item for _, item in good])
-    if channels == 1 or (channels is None and (pixels == pixels[..., :1]).all()):
-        pixels = pixels[..., :1]
-    labels = np.array([classes.index(name.split("/")[0]) for name, _ in good], np.int64) if classes else None
+    names, pixels = [names[index] for index in good], pixels[good] if bad else pixels
+    if channels == 1 or (channels is None and all((picture == picture[:1]).all() for picture in pixels)):
+        pixels = pixels[:, :1].copy()
+    if not all("/" in name for name in names):
+        return Images(pixels, None, [], "images")
+    folders = [name.split("/")[0] for name in names]
+    classes = sorted(set(folders))
+    labels = np.array([classes.index(name) for name in folders], np.int64)
     written = [name.encode(errors="replace").decode() for name in classes]  # a folder's name need not be text
-    return Images(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, written, "images")
+    return Images(pixels, labels, written, "images")
 
 
 def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    """The pictures' names, sorted, `class/file` or `file`, and a function that reads one."""
+    """The pictures' names, sorted, `class/file` or `file`, and a function that reads one.
+
+    A folder that holds all class folders is none itself.
+    """
     if path.is_file():
         try:
             archive = zipfile.ZipFile(path)
@@ -285,25 +306,30 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
             raise GanDemoError(f"{path} cannot be read ({error.strerror}): give another zip with --data") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError):  # the second is zipfile's for a newer kind of zip
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
-        inside = {_inside(entry): entry for entry in _zip_names(archive)}
-        top = {name.split("/")[0] for name in inside}
-        strip = len(top) == 1 and all(name.count("/") >= 1 for name in inside)  # one folder that holds it all
-        names = {name.split("/", 1)[1] if strip else name: entry for name, entry in inside.items()}
+        entries = _unwrapped({_inside(entry): entry for entry in _zip_names(archive)}, least=1)
         one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
 
         def read(name: str) -> bytes:
             with one_at_a_time:
-                return archive.read(names[name])
+                return archive.read(entries[name])
 
-        return sorted(names), read
+        return sorted(entries), read
     if not path.is_dir():
         raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
-    found = sorted(
-        file.relative_to(path).as_posix()
+    files = {
+        file.relative_to(path).as_posix(): file
         for file in _files_under(path)
         if file.suffix.lower() in SUFFIXES and file.is_file()
-    )
-    return found, lambda name: (path / name).read_bytes()
+    }
+    files = _unwrapped(files, least=2)  # a single folder of pictures is a class
+    return sorted(files), lambda name: files[name].read_bytes()
+
+
+def _unwrapped(files: dict[str, Any], least: int) -> dict[str, Any]:
+    """Files by name, without the folders that hold all of them, as long as each name has `least` folders or more."""
+    while files and len({name.split("/")[0] for name in files}) == 1 and all(n.count("/") >= least for n in files):
+        files = {name.split("/", 1)[1]: file for name, file in files.items()}
+    return files
 
 
 def _inside(entry: str) -> str:
@@ -324,10 +350,12 @@ def _decode(data: bytes, size: int) -> np.ndarray:
     with Image.open(BytesIO(data)) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
+        image.draft(None, (2 * size, 2 * size))  # a large JPEG is scaled as it is decoded: seven times as fast
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I") or upright.mode == "F":  # 16 bit and more: Pillow would clip instead of scale
             values = np.asarray(upright, np.float64)
-            upright = Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8))
+            most = 65535 if upright.mode != "F" and values.max() > 255 else max(values.max(), 1)
+            upright = Image.fromarray((values / most * 255).clip(0, 255).astype(np.uint8))
         if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+MAX_CLASSES = 1000  # what a run folder may name
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from gan_demo.augment import augmentation, mirror
+from gan_demo.augment import WAYS, augmentation, mirror
 from gan_demo.capture import Captured
 from gan_demo.ema import MovingAverage
+from gan_demo.errors import GanDemoError
 from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
 from gan_demo.parallel import World
@@ -20,7 +21,14 @@ class GAN:
     def __init__(
         self, recipe: Recipe, classes: int, world: World, device: torch.device, precision: str = "fp32", seed: int = 0
     ):
-        """Draw fresh weights from `seed`; `classes` is 0 for an unconditional run, `precision` fp32 or bf16."""
+        """Draw fresh weights from `seed`; `classes` is 0 for an unconditional run, `precision` fp32 or bf16.
+
+        Raises GanDemoError where the recipe is of a version that knows other losses, augmentations or networks.
+        """
+        if unknown := {recipe.loss, *recipe.augment} - {*LOSSES, *WAYS}:
+            raise GanDemoError(
+                f"this version knows no {sorted(unknown)[0][:60]!r}, which {recipe.name} was trained with: update it"
+            )
         self.recipe, self.classes, self.world, self.device, self.precision = recipe, classes, world, device, precision
         self.memory_format = torch.contiguous_format if recipe.network == "mlp" else torch.channels_last
         torch.manual_seed(seed)
@@ -109,7 +117,7 @@ class GAN:
     def _look(self, discriminator: nn.Module, count: int) -> Look:
         """The discriminator behind one augmentation, drawn for `count` rows and the same for all that it is shown."""
         names = tuple(name for name in self.recipe.augment if name != "mirror")
-        augment = augmentation(names, lambda numbers: self._even(count, numbers))
+        augment = augmentation(names, lambda numbers: self._uniform(count, numbers))
         return lambda images, classes: discriminator(augment(images), self.one_hot(classes))
 
     def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
@@ -127,7 +135,7 @@ class GAN:
     def real_images(self, pixels: torch.Tensor) -> torch.Tensor:
         """uint8 images (N, C, H, W) as the networks like them, half of them mirrored where the recipe says so."""
         images = self.normalise(pixels)
-        return mirror(images, self._even(len(images), 1)) if "mirror" in self.recipe.augment else images
+        return mirror(images, self._uniform(len(images), 1)) if "mirror" in self.recipe.augment else images
 
     def latents(self, real_classes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Latents (N, latent_size) and class indices (N,) for fakes, as many as there are real images.
@@ -144,9 +152,9 @@ class GAN:
         low, high = bounds
         if low == high:
             return torch.full(like.shape, low, device=like.device)
-        return self._even(len(like)).mul_(high - low).add_(low)
+        return self._uniform(len(like)).mul_(high - low).add_(low)
 
-    def _even(self, count: int, *shape: int) -> torch.Tensor:
+    def _uniform(self, count: int, *shape: int) -> torch.Tensor:
         """This process's share of a batch of numbers (N, *shape), drawn evenly from 0 to 1."""
         whole = torch.rand(count * self.world.size, *shape, generator=self.random, device=self.device)
         return self.world.share(whole)

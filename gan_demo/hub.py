@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
-from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run, write_file
+from gan_demo.files import write_file
+from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run
 from gan_demo.wire import READ_SECONDS, HubError, Token, check_installed, connect, explained
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ def python_with(*requirements: str) -> Path:
     stamp = place / f".gan-demo-{wanted}"
     if not stamp.exists():
         try:
-            if not python.exists():
+            if not _has_pip(python):
                 print(f"making a virtual environment in {place}", file=sys.stderr)
                 venv.create(place, with_pip=True, clear=True)
             arguments = [part for name in requirements for part in ("-r", str(ROOT / name))]
             print(f"installing {', '.join(requirements)}: some minutes, the first time", file=sys.stderr)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *arguments], check=True)
+            subprocess.run([python, "-m", "pip", "install", *arguments], check=True)
         except (OSError, subprocess.CalledProcessError) as error:
             print(
                 f"the packages could not be installed into {place} ({error}): check the network and the space on the "
@@ -41,8 +41,17 @@ def python_with(*requirements: str) -> Path:
                 file=sys.stderr,
             )
             sys.exit(2)
+        except KeyboardInterrupt:
+            print("interrupted: the same command goes on", file=sys.stderr)
+            sys.exit(130)
         stamp.touch()
     return python
+
+
+def _has_pip(python: Path) -> bool:
+    """Whether the environment is whole: making one is broken off between its interpreter and its pip."""
+    asked = [str(python), "-m", "pip", "--version"]
+    return python.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
 def run(python: Path, *arguments: str) -> int:

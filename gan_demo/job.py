@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -87,11 +88,12 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
+    options.recipe = options.recipe or Run(options.out).config.recipe
     options.out = options.out or folder(options)
     settled = settle(options)
     with only_one(options.out) if _is_first() else nullcontext():
         try:
-            with _memory_explained(options.recipe, settled[0].batch_size):
+            with _memory_explained(settled[0]):
                 _train(options, *settled)
         except GanDemoError as error:
             if int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -102,13 +104,16 @@ def train(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _memory_explained(recipe: str, batch_size: int) -> Iterator[None]:
+def _memory_explained(recipe: Recipe) -> Iterator[None]:
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is one; on a CPU there is none of its own
+        gpu = isinstance(error, torch.OutOfMemoryError)
+        if not gpu and isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise
         raise GanDemoError(
-            f"the GPU has too little memory for {recipe} in batches of {batch_size}: give a smaller --batch-size, or "
-            "--precision bf16"
+            f"{'the GPU' if gpu else 'this machine'} has too little memory for {recipe.name} in batches of "
+            f"{recipe.batch_size}: give a smaller --batch-size and another --out, or --precision bf16"
         ) from None
 
 
@@ -128,7 +133,8 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
         publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
     if options.push_to_hub and options.resume and (metrics := _finished(options, recipe)) is not None:
         if publisher:
-            card.write(Run(options.out), metrics)
+            with disk_explained(options.out):
+                card.write(Run(options.out), metrics)
             print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
         return
     images, recipe = _load(options, recipe, World(device))
@@ -148,6 +154,8 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     )
     if publisher and publisher.snapshots:
         trainer.listeners.append(publisher.snapshots)
+    if trainer.world.first:
+        print(f"training into {options.out}; to watch it: {_opened(options.out)}", file=sys.stderr)
     trainer.fit()
     trainer.world.leave()
     if trainer.world.first:
@@ -172,6 +180,12 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
     if options.dataset and images.name != options.dataset:
         raise GanDemoError(
             f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
+        )
+    pictures = Path(options.data).expanduser().resolve()
+    if images.name == "images" and options.out.resolve().is_relative_to(pictures):
+        raise GanDemoError(
+            f"{options.out} lies in {options.data}, and what is drawn there would be trained on: choose another folder "
+            "with --out"
         )
     _check_size(recipe, len(images.classes) if recipe.conditional else 0)
     return images, recipe
@@ -213,7 +227,7 @@ def finish(
     run, player = trainer.run, Player(trainer.run)
     player.write_ready_film()
     metrics = _verdict(run)
-    if options.evaluate and not trainer.stopped_by:
+    if metrics is None and options.evaluate and not trainer.stopped_by:
         metrics = judge.evaluate(run, player.generate, images)
     card.write(run, metrics)
     took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
@@ -221,7 +235,7 @@ def finish(
     print(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
     if metrics:
         print(f"  quality   {judge.describe(metrics)}")
-    print(f"  open it   python app.py --runs {run.path}")
+    print(f"  open it   {_opened(run.path)}")
     where = "" if options.data == "data" else f" --data {shlex.quote(options.data)}"
     device = "" if options.device == "auto" else f" --device {options.device}"
     again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where}{device} --resume"
@@ -230,4 +244,9 @@ def finish(
     if publisher:
         print(f"  pushed to {publisher.publish(run, metrics)}", flush=True)
     elif not trainer.stopped_by:
-        print(f"  push it   {again} --push-to-hub USER/{run.config.name}")
+        name = re.sub(r"[^\w.]+", "-", run.config.name, flags=re.ASCII).strip("-.") or options.recipe
+        print(f"  push it   {again} --push-to-hub USER/{name}")
+
+
+def _opened(path: Path) -> str:
+    return f"python app.py --runs {shlex.quote(str(path))}"

@@ -4,6 +4,7 @@ The classifiers are trained by this file (`python train.py --fit-judge mnist`) a
 never see a generated image in training, and no generator sees them.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,10 +22,12 @@ from gan_demo.config import FORMAT
 from gan_demo.data import Images
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.files import write_file
 from gan_demo.latents import own_class
+from gan_demo.networks import output_axes
 from gan_demo.recipe import Recipe
 from gan_demo.recipes import RECIPES
-from gan_demo.run import Run, write_file
+from gan_demo.run import Run
 from gan_demo.weights import dequantize, load_weights, quantize, save_weights
 
 JUDGES = Path(__file__).parent / "judges"
@@ -136,6 +139,8 @@ def fit(name: str, path: str | Path) -> None:
     """
     if name not in WIDTHS:
         raise GanDemoError(f"no judge is called {name[:60]!r}: choose one of {', '.join(WIDTHS)}")
+    if not os.access(JUDGES, os.W_OK):  # told before minutes of training
+        raise GanDemoError(f"{JUDGES} cannot be written: make it writable, the judge goes there")
     recipe = _recipe(name)
     images, _ = data.load(recipe, path)
     if images.name != name:
@@ -148,9 +153,8 @@ def fit(name: str, path: str | Path) -> None:
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
     _train_classifier(network, pixels, labels, EPOCHS[name], flip=name != "mnist")
-    axes = {f"{name}.weight": 0 for name, part in network.named_modules() if isinstance(part, nn.Conv2d | nn.Linear)}
     weights = {k: v.float().contiguous().numpy() for k, v in network.state_dict().items() if "num_batches" not in k}
-    stored = quantize(weights, axes)
+    stored = quantize(weights, output_axes(network))
     network.load_state_dict({k: torch.from_numpy(v) for k, v in dequantize(stored).items()})
     judge = Judge.__new__(Judge)
     judge.network, judge.size = network.eval(), recipe.image_size

@@ -300,7 +300,8 @@ class Live:
                 if over > LOST_SECONDS:
                     process.kill()
                 elif over > LOST_SECONDS / 2 and not job.stopping:
-                    self.stop()
+                    with suppress(GanDemoError):  # it has ended meanwhile, or its folder cannot be written
+                        self.stop()
         with self._lock:
             job.before = self.seconds()
             job.ended = self._end(job, process.returncode)
@@ -329,16 +330,16 @@ class Live:
         return "failed", self._last_words(job) or f"The training ended with status {status}{left}."
 
     def _last_words(self, job: Job) -> str:
-        """The line that train.py ended with, without a path of this machine."""
+        """The line that train.py ended with, without a path of this machine; nothing where it had no last word."""
         try:
             said = (job.path / "state" / "train.log").read_bytes()[job.log_start :].decode(errors="replace")
         except OSError:
             return ""
         lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
-        if not lines:
-            return ""
-        words = next((line for line in reversed(lines) if line.startswith("train.py: ")), lines[-1])
-        words = words.removeprefix("train.py: ").replace(str(job.path), job.path.name)
+        last = next((line for line in reversed(lines) if line.startswith("train.py: ")), None)
+        if last is None:
+            return ""  # a traceback, which names folders
+        words = last.removeprefix("train.py: ").replace(str(job.path), job.path.name)
         if job.wish.pictures:
             words = words.replace(str(job.wish.pictures), "the pictures")
         words = words.replace(str(self.data), self.data.name)

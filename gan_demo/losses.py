@@ -70,8 +70,8 @@ class Relativistic:
         ahead = on_real - on_fake
         terms = {
             "d_pair": F.softplus(-ahead).mean(),
-            "r1": recipe.gradient_penalty / 2 * steepness(on_real, real_images),
-            "r2": recipe.gradient_penalty / 2 * steepness(on_fake, fake_images),
+            "r1": recipe.gradient_penalty / 2 * squared_gradient_norm(on_real, real_images),
+            "r2": recipe.gradient_penalty / 2 * squared_gradient_norm(on_fake, fake_images),
         }
         return terms, _scores(ahead, -ahead)
 
@@ -83,7 +83,7 @@ class Relativistic:
         return {"g": F.softplus(on_real.source - look(*fake).source).mean()}
 
 
-def steepness(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+def squared_gradient_norm(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Mean squared length of each verdict's gradient by its image; it has gradients itself."""
     with torch.autocast(images.device.type, enabled=False):
         (slopes,) = torch.autograd.grad(verdicts.sum(), images, create_graph=True)

@@ -22,7 +22,14 @@ class World:
         self.rank = int(os.environ.get("RANK", "0"))
         if self.size > 1 and not dist.is_initialized():
             backend = "nccl" if device.type == "cuda" else "gloo"
-            dist.init_process_group(backend, timeout=WAIT)
+            try:
+                dist.init_process_group(backend, timeout=WAIT)
+            except (ValueError, RuntimeError) as error:
+                why = str(error).splitlines()[0][:120]
+                raise GanDemoError(
+                    f"the {self.size} processes of WORLD_SIZE do not find each other ({why}): "
+                    "start them with torchrun, or unset WORLD_SIZE"
+                ) from None
 
     @property
     def first(self) -> bool:

@@ -350,7 +350,8 @@ class Player:
         with self._lock:
             if step not in self._stored:
                 stored = self.run.read_snapshot(step)
-                if {name: value.shape for name, value in dequantize(stored).items()} != self._shapes:
+                shapes = {name: value.shape for name, value in stored.items() if not name.endswith(".scale")}
+                if shapes != self._shapes:
                     raise GanDemoError(
                         f"{self.run.label}: the snapshot at step {step} does not fit the network of config.json:"
                         " fetch or train the run again"

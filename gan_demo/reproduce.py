@@ -5,7 +5,9 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+from gan_demo.config import MOVED
 from gan_demo.datasets import DATASETS
+from gan_demo.errors import GanDemoError
 from gan_demo.machine import duration
 from gan_demo.recipe import HYPERPARAMETERS
 from gan_demo.recipes import RECIPES
@@ -18,34 +20,46 @@ FLAGS = {"image_size": "--image-size", "batch_size": "--batch-size", "discrimina
 def show(folder: Path) -> None:
     """Print, for each run of a folder of run folders, what command(), machine and time it had.
 
-    Raises GanDemoError where there is none.
+    Raises GanDemoError where there is none, or, after the others, where one is damaged.
     """
-    for run in [Run(path) for path in folders(folder)]:
-        config = run.config
-        versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
-        done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
-        print(f"{run.path.name}\n  {command(run)}")
-        print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
-        count = _snapshots(run)
-        planned = {step for step in schedule(config.length, count or 2) if step <= config.steps}
-        gone = len(planned - set(run.steps))
-        if count is None:
-            print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
-        elif 0 < gone < len(run.steps):
-            print(f"  {gone} of those snapshots were taken out since")
-        if _turned(run):
-            print("  its learning rates or k were turned while it trained: no command does that again")
-        elif other := changed(run):
-            print(f"  the recipe has changed since: {other}")
+    damaged = []
+    for path in folders(folder):
+        try:
+            _show(Run(path))
+        except GanDemoError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise GanDemoError("; ".join(damaged))
+
+
+def _show(run: Run) -> None:
+    config = run.config
+    versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
+    done = "" if config.steps == config.length else f"stopped at step {config.steps:,}, "
+    print(f"{run.path.name}\n  {command(run)}")
+    print(f"  {done}{duration(config.seconds)} on {config.device}; {versions}")
+    count = _snapshots(run)
+    planned = {step for step in schedule(config.length, count or 2) if step <= config.steps}
+    gone = len(planned - set(run.steps))
+    if count is None:
+        print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
+    elif 0 < gone < len(run.steps):
+        print(f"  {gone} of those snapshots were taken out since")
+    if MOVED in config.device:
+        print("  it went on with another machine or other threads: no command does that again, bit for bit")
+    if _turned(run):
+        print("  its learning rates or k were turned while it trained: no command does that again")
+    elif other := changed(run):
+        print(f"  the recipe has changed since: {other}")
 
 
 def command(run: Run) -> str:
     """The train.py command that makes the run again: bit for bit with the same code, libraries and machine."""
     config, recipe = run.config, RECIPES.get(run.config.recipe)
-    ran = config.as_recipe()
-    threads = re.match(r"cpu, (\d+) thread", config.device)  # sums are rounded by how they are split
+    ran, device = config.as_recipe(), config.device.split(MOVED)[0]
+    threads = re.match(r"cpu, (\d+) thread", device)  # sums are rounded by how they are split
     words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
-    processes = re.search(r"in (\d+) processes", config.device)
+    processes = re.search(r"in (\d+) processes", device)
     words += ["torchrun", "--nproc-per-node", processes[1]] if processes else ["python"]
     words += ["train.py", config.recipe]
     if recipe is not None and (option := recipe.option_of(ran)):
@@ -55,7 +69,7 @@ def command(run: Run) -> str:
     if (count := _snapshots(run)) is not None:
         words += ["--snapshots", str(count)]
     words += ["--seed", str(config.seed)]
-    words += ["--device", config.device.split(",")[0] if config.device.startswith(("cpu", "mps")) else "cuda"]
+    words += ["--device", device.split(",")[0] if device.startswith(("cpu", "mps")) else "cuda"]
     words += ["--precision", config.precision]
     for name, flag in FLAGS.items():
         if recipe is None or getattr(ran, name) != getattr(recipe, name):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gan_demo.errors import GanDemoError
-from gan_demo.run import Run, disk_explained, write_file
+from gan_demo.files import write_file
+from gan_demo.run import Run, disk_explained
 
 if TYPE_CHECKING:
     from gan_demo.training import Trainer
@@ -77,7 +78,7 @@ def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:
     trainer.gan.batches = state.get("batches", trainer.step * trainer.recipe.discriminator_steps)
     trainer.seconds, trainer.summed = state["seconds"], state["summed"]
     trainer.sums = {name: value.to(trainer.device) for name, value in state["sums"].items()}
-    trainer.fine.fill_(trainer.summed)
+    trainer.finite.fill_(trainer.summed)
     trainer.unscheduled = state["unscheduled"]
     trainer.snapshots = trainer.options.snapshots or state.get("snapshots", trainer.snapshots)
     same_device = state["device"] == trainer.device.type

@@ -12,7 +12,6 @@ import io
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import Any
 
 from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
+from gan_demo.files import write_file
 from gan_demo.weights import Weights, halve, load_weights, save_weights
 
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
@@ -48,30 +48,9 @@ class Snapshot:
 # ---------------------------------------------------------------- files
 
 
-def write_file(path: Path, data: bytes | str) -> None:
-    """Write aside, flush to the disk, rename: `path` holds the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(aside, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        _put(aside, path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-
-
-def _put(aside: Path, path: Path) -> None:
-    """Rename; on Windows that has to wait while somebody reads the file that it replaces."""
-    for patience in range(20, -1, -1):
-        try:
-            return os.replace(aside, path)
-        except PermissionError:
-            if os.name != "nt" or not patience:
-                raise
-            time.sleep(0.1)
+def _cells(row: Mapping[str, float]) -> dict[str, str | int]:
+    """A row of history.csv as it is written."""
+    return {key: f"{value:.6g}" if key != "step" else int(value) for key, value in row.items()}
 
 
 def _json(data: Any) -> str:
@@ -271,7 +250,7 @@ class Run:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if new:
                 writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" if key != "step" else int(value) for key, value in row.items()})
+            writer.writerow(_cells(row))
 
     def read_history(self) -> list[dict[str, float]]:
         """The logged steps, ascending: a dict of numbers each, empty where nothing was logged yet.
@@ -307,7 +286,7 @@ class Run:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows({k: f"{v:.6g}" if k != "step" else int(v) for k, v in row.items()} for row in rows)
+            writer.writerows(map(_cells, rows))
             write_file(self.path / "history.csv", text.getvalue())
         else:
             (self.path / "history.csv").unlink(missing_ok=True)

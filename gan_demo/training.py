@@ -15,7 +15,7 @@ from torch import nn
 from tqdm import tqdm
 
 from gan_demo import control, film, latents, resume
-from gan_demo.config import Config
+from gan_demo.config import MOVED, Config
 from gan_demo.data import Images
 from gan_demo.devices import describe
 from gan_demo.ema import CALIBRATION
@@ -94,11 +94,10 @@ class Trainer:
         self.sums: Terms = {}  # of the steps since the last log line, on the device
         self.summed = 0
         self.carried = 0  # of these, how many an earlier session took: no part of this one's speed
+        self.finite = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
         self.idle = 0.0  # seconds of pauses, for which all clocks stand still
-        self.fine = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
         self._load_data()
         self.run = self._open_folder()
-        self.gan.steer(self.recipe)
         self.last_snapshot = self.run.steps[-1] if self.run.steps else None  # every process keeps count
         self.schedule = set(schedule(options.length, self.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
@@ -275,14 +274,14 @@ class Trainer:
             values += torch.stack(list(self.sums.values()))
         self.sums = dict(zip(terms, values.unbind(), strict=True))
         self.summed += 1
-        self.fine += values.isfinite().all()  # a sum that is not finite stays so
+        self.finite += values.isfinite().all()  # a sum that is not finite stays so
 
     def _log(self, bar: tqdm) -> None:
         self._check_finite()
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
         images = (self.summed - self.carried) * self.recipe.batch_size * self.recipe.discriminator_steps
         self.sums, self.summed, self.carried = {}, 0, 0
-        self.fine.zero_()
+        self.finite.zero_()
         now = self._now()
         speed = images / max(now - self._logged, 1e-9)
         self._logged = now
@@ -315,8 +314,8 @@ class Trainer:
             self.stopped_by = self.stopped_by or "the end of the page that began it"
 
     def _check_finite(self) -> None:
-        if (fine := int(self.fine)) < self.summed:
-            self._give_up("a loss", self.step - self.summed + fine + 1)
+        if (finite := int(self.finite)) < self.summed:
+            self._give_up("a loss", self.step - self.summed + finite + 1)
 
     def _give_up(self, what: str, step: int) -> NoReturn:
         raise GanDemoError(
@@ -363,7 +362,7 @@ class Trainer:
             self.run.config,
             steps=self.step,
             length=self.options.length,
-            device=before if here in before.split("; then ") else f"{before}; then {here}",
+            device=before if here in before.split(MOVED) else f"{before}{MOVED}{here}",
             seconds=round(self.seconds, 2),
             hyperparameters=self.recipe.hyperparameters(),
         )

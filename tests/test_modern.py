@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gan_demo import augment, recipes
 from gan_demo.cost import cost, discriminator_of, generator_of
 from gan_demo.gan import GAN
-from gan_demo.losses import LOSSES, steepness
+from gan_demo.losses import LOSSES, squared_gradient_norm
 from gan_demo.networks import Verdict, build_generator
 from gan_demo.networks.residual import Convolution, Double, Grouped
 from gan_demo.parallel import World
@@ -45,7 +45,7 @@ def test_the_penalty_is_the_squared_length_of_the_gradient_worked_out_by_hand():
     """D(x) = a sum x^2 + b sum x: its gradient is 2 a x + b, and the penalty's gradient by a and b is known too."""
     a, b = torch.tensor(0.7, requires_grad=True), torch.tensor(-0.3, requires_grad=True)
     x = torch.randn(5, 3, 4, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    penalty = steepness((a * x.square() + b * x).sum((1, 2, 3)), x)
+    penalty = squared_gradient_norm((a * x.square() + b * x).sum((1, 2, 3)), x)
     slope = 2 * 0.7 * x.detach() - 0.3
     torch.testing.assert_close(penalty.detach(), slope.square().sum((1, 2, 3)).mean())
     penalty.backward()

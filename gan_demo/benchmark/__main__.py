@@ -55,6 +55,9 @@ def main() -> int:
     if unknown := [name for name in names if name not in SECTIONS]:
         print(f"benchmark: no section is called {unknown[0]!r}: choose from {', '.join(SECTIONS)}", file=sys.stderr)
         return 2
+    if chosen.json and (chosen.json.is_dir() or not chosen.json.parent.is_dir()):
+        print(f"benchmark: {chosen.json} cannot be written: give a file in a folder that is there", file=sys.stderr)
+        return 2
     options = Options(chosen.runs, chosen.visitors, chosen.minutes)
     machine = facts()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
@@ -69,6 +72,9 @@ def main() -> int:
         except GanDemoError as error:
             print(f"benchmark: {error}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print("benchmark: interrupted", file=sys.stderr)
+            return 130
         print(f"\n{name} (load {before} before, {load()} after)\n")
         print_table(rows)
         report["sections"][name] = {"load": [before, load()], "figures": {row.name: row.facts() for row in rows}}

@@ -89,11 +89,14 @@ def serving(*program: str, **environment: str) -> Iterator[Server]:
 def visiting() -> Iterator[Any]:
     """A page of Debian's Chromium where there is one, else of Playwright's own."""
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import Error, sync_playwright
     except ImportError:
-        raise GanDemoError("there is no Playwright here: pip install -r tests/requirements.txt") from None
+        raise GanDemoError("there is no Playwright here: run python3 tests once, which installs it") from None
     with sync_playwright() as playwright:
         found = os.environ.get("GAN_DEMO_BROWSER") or shutil.which("chromium")
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        except Error:
+            raise GanDemoError(f"no browser starts here ({found}): run python3 tests once, which finds one") from None
         yield browser.new_page(viewport={"width": 1280, "height": 720})
         browser.close()

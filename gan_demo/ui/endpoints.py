@@ -20,7 +20,7 @@ from gan_demo import film as films
 from gan_demo.errors import GanDemoError
 from gan_demo.latents import seeds_from
 from gan_demo.ui.library import Library
-from gan_demo.ui.pictures import MAX_TILES, fitting_tiles
+from gan_demo.ui.pictures import MAX_TILES, MAX_WORK, fitting_tiles
 from gan_demo.ui.turns import visitor
 
 MAX_UNREAD = 100  # messages to gradio_client that wait to be fetched, all sessions together
@@ -109,9 +109,10 @@ class Endpoints:
 
         def make() -> File:
             player = self._library.player(model)
-            most = MAX_WIDTH // player.image_shape[1]
-            stops = [(start, start_class), (end, end_class)]
-            images = player.walk(stops, _whole("frames", frames, 2, most), step, straight=bool(straight))
+            count = _whole("frames", frames, 2, MAX_WIDTH // player.image_shape[1])
+            if player.takes_more(count, MAX_WORK):
+                raise GanDemoError("so many frames of so large a network would hold up everybody else: ask for fewer")
+            images = player.walk([(start, start_class), (end, end_class)], count, step, straight=bool(straight))
             return self._shelf.png(films.grid(images, len(images)), f"{model}-{start}-{end}")
 
         return await self._answer(request, model, make)

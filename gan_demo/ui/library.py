@@ -238,32 +238,34 @@ class Library:
         run = self.runs.get(key) or self.guests.get(key)
         return run is not None and run.revision != revision
 
-    def kept(self, key: str, what: Hashable) -> bytes | None:
-        """A picture that was made before, or None; `what` as in `picture`."""
+    def kept(self, key: str, revision: str, what: Hashable) -> bytes | None:
+        """A picture that was made before, or None; all as in `picture`."""
         self._touch(key)
-        return self._pictures.kept((key, self.run(key).revision, what))
+        return self._pictures.kept((key, revision, what))
 
-    def picture(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
-        """A file rendered from a run, made once; `what` names it among the run's files.
+    def picture(self, key: str, revision: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
+        """A file rendered from a run at that revision, made once; `what` names it among the run's files.
 
-        Raises GanDemoError where the run changed while it was made: nobody can say of what it is then.
+        Raises GanDemoError where the run is another by now, or has changed while it was made.
         """
-        return self._once(self._pictures, key, what, make)
+        return self._once(self._pictures, key, revision, what, make)
 
     def tiles(self, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         """As `picture`, for what several files are made of: asked for together they share it, for a while after too."""
-        return self._once(self._tiles, key, what, make)
+        return self._once(self._tiles, key, self.run(key).revision, what, make)
 
-    def _once(self, cache: ByteCache, key: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
-        revision = self.run(key).revision
-
+    def _once(self, cache: ByteCache, key: str, revision: str, what: Hashable, make: Callable[[], bytes]) -> bytes:
         def made() -> bytes:
+            self._need(key, revision)
             data = make()
-            if self.run(key).revision != revision:
-                raise GanDemoError(f"the run {key} has changed: ask again")
+            self._need(key, revision)  # else nobody can say of what it is
             return data
 
         return cache.get((key, revision, what), made)
+
+    def _need(self, key: str, revision: str) -> None:
+        if self.run(key).revision != revision:
+            raise GanDemoError(f"the run {key} has changed: ask again")
 
     def ready_film(self, key: str, seed: int) -> bytes | None:
         """The film that training stored, if it is of that seed and of what the run holds now."""

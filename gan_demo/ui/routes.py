@@ -88,10 +88,10 @@ class Answers:
         library, what = self._library, (file, *sorted(request.query_params.items()))
 
         def paint() -> bytes:
-            return library.picture(key, what, lambda: FILES[file](library, key, Query(request.query_params)))
+            return library.picture(key, revision, what, lambda: FILES[file](library, key, Query(request.query_params)))
 
         try:
-            if (data := library.kept(key, what)) is None:
+            if (data := library.kept(key, revision, what)) is None:
                 async with library.turns(key).turn(visitor(request)):
                     data = await run_in_threadpool(paint)
         except TooManyError as error:

@@ -39,6 +39,7 @@ class Folder:
         try:
             seen = tuple(_stamp(self.path / name) for name in WATCHED)  # before it is read: a later change is seen then
             if seen == self._seen:
+                self.trouble, self.pending = "", False  # it may have been away for a moment
                 return None
             run = Run(self.path)
         except GanDemoError as error:
