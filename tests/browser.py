@@ -272,6 +272,11 @@ class Visitor:
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
+    def forgive_the_network(self) -> None:
+        """Forget what the browser itself says of requests that failed; what scripts complain of stays."""
+        own = ("Failed to load resource", "net::ERR")
+        self.complaints[:] = [said for said in self.complaints if not any(word in said for word in own)]
+
     def open(self, wait: str = "#film .film[data-shown]", **query: object) -> "Visitor":
         """Go to the page; returns once the tab in front has painted."""
         self.page.goto(f"{self.url}/?{urlencode(query)}")

@@ -1,10 +1,10 @@
 """What a host would lose if a cache had no end: the memory of a page that stays up for months."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from waiting import wait_until
 
 from gan_demo.errors import GanDemoError
 from gan_demo.ui import library
@@ -38,7 +38,7 @@ def test_what_several_wait_for_is_made_once_and_fails_for_all_of_them_at_once():
         begin.clear()
         with ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(cache.get, "film", make) for _ in range(4)]
-            time.sleep(0.2)  # all of them wait for the first
+            wait_until(lambda: "film" in cache._making and len(cache._making["film"]._condition._waiters) == 3)
             begin.set()
         return [str(one.exception() or one.result()) for one in asked]
 

@@ -101,6 +101,10 @@ def test_the_help_names_every_option(main, monkeypatch, capsys):
         (["dcgan-anime", "--out", "{tmp}/x", "--data", "{tmp}"], ["Anime faces is not in", "--data"]),
         (["--reproduce", "{tmp}"], ["no run folder", "checkpoints"]),
         (["--fit-judge", "faces"], ["faces", "mnist"]),
+        (["dcgan-mnist", "--push-to-hub", ""], ["--push-to-hub", "give a name or path"]),
+        (["dcgan-mnist", "--out", " "], ["--out", "give a name or path"]),
+        (["--resume"], ["name a recipe"]),
+        (["--resume", "--out", "{tmp}/x"], ["no run folder"]),
     ],
 )
 def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path, train):
@@ -236,6 +240,33 @@ def test_the_command_that_reproduce_names_makes_the_same_run_again(train, tmp_pa
     assert digests[0] == digests[1] and len(digests[0]) == 3
 
 
+def test_a_damaged_run_hides_no_other(train, tmp_path):
+    for name in ("a", "b"):
+        assert train("toy-ring", "--out", str(tmp_path / name), *QUICK).returncode == 0
+    (tmp_path / "a" / "config.json").write_text("{")
+    said = train("--reproduce", str(tmp_path))
+    assert said.returncode == 2 and "train.py toy-ring" in said.stdout
+    assert said.stderr.count("\n") == 1 and "a/config.json is damaged" in said.stderr
+
+
+def test_a_run_in_the_folder_of_its_own_pictures_is_refused(train, tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (28, 28), "red").save(tmp_path / name)
+    own = ["--data", str(tmp_path), "--batch-size", "2", "--out", str(tmp_path / "run")]
+    done = train("dcgan-mnist", *QUICK, *own)
+    assert (
+        done.returncode == 2 and "choose another folder with --out" in done.stderr and not (tmp_path / "run").exists()
+    )
+
+
+def test_a_process_whose_others_do_not_come_says_so(tmp_path):
+    environment = {**os.environ, "WORLD_SIZE": "2"}
+    command = [sys.executable, str(ROOT / "train.py"), "toy-ring", "--out", str(tmp_path / "run"), *QUICK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "start them with torchrun, or unset WORLD_SIZE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
     out = tmp_path / "runs" / "digits"
     done = train("cdcgan-fashion", "--dataset", "mnist", "--batch-size", "8", "--out", str(out), *QUICK)
@@ -243,7 +274,7 @@ def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
     config = Run(out).config
     assert (config.dataset, config.classes[3], config.as_recipe().title) == ("mnist", "3", "Conditional DCGAN on MNIST")
     assert " --dataset mnist" in train("--reproduce", str(out.parent)).stdout
-    longer = train("cdcgan-fashion", "--out", str(out), *QUICK, "--resume", "--steps", "3")
+    longer = train("--out", str(out), *QUICK, "--resume", "--steps", "3")  # the folder knows the recipe
     assert longer.returncode == 0 and "3 of 3 steps" in longer.stdout, longer.stderr
     other = train("cdcgan-fashion", "--dataset", "cifar10", "--out", str(out), *QUICK, "--resume")
     assert other.returncode == 2 and "trained with dataset mnist: --resume keeps it" in other.stderr

@@ -75,6 +75,38 @@ def test_grey_pictures_stay_grey_and_a_zip_is_as_good_as_a_folder(tmp_path):
     assert zipped.labels is None
 
 
+def test_classes_lie_in_a_folder_around_them_or_behind_a_link_and_have_pictures(tmp_path, capsys):
+    for name, colour in (("red", "red"), ("blue", "blue")):
+        for index in range(2):
+            picture(tmp_path / "elsewhere" / name / f"{index}.png", colour)
+    around = tmp_path / "own" / "images"
+    (around / "broken").mkdir(parents=True)
+    (around / "broken" / "0.png").write_bytes(b"no picture")
+    for name in ("red", "blue"):
+        (around / name).symlink_to(tmp_path / "elsewhere" / name)
+    (around / "red" / "round").symlink_to(around)  # a link back to where we come from is followed once
+    images, _ = data.load(CONDITIONAL, tmp_path / "own")
+    assert images.classes == ["blue", "red"] and list(images.labels) == [0, 0, 1, 1]
+    assert "in 2 classes: blue, red" in (said := capsys.readouterr().err) and "0.png: no picture" in said
+    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
+        for file in sorted((tmp_path / "elsewhere").rglob("*.png")):
+            archive.write(file, f"top/images/{file.parent.name}/{file.name}")
+    assert data.load(CONDITIONAL, tmp_path / "own.zip")[0].classes == ["blue", "red"]
+    single, _ = data.load(RECIPE, tmp_path / "elsewhere" / "blue")
+    assert single.labels is None and len(single.pixels) == 2
+
+
+def test_a_large_photo_and_sixteen_bits_keep_their_brightness(tmp_path):
+    own, random = tmp_path / "own", np.random.default_rng(0)
+    own.mkdir()
+    waves = np.clip(128 + 100 * np.sin(np.arange(1200) / 90)[:, None] + random.normal(0, 3, (1200, 1600)), 0, 255)
+    Image.fromarray(np.stack([waves.astype(np.uint8)] * 3, -1)).save(own / "a.jpg", quality=95)
+    Image.fromarray(np.stack([waves.astype(np.uint8)] * 3, -1)).save(own / "b.png")
+    Image.fromarray(np.full((40, 40), 16384, np.uint16)).save(own / "c.png")
+    large, small, deep = data.load(RECIPE, own)[0].pixels.astype(float)
+    assert np.abs(large - small).max() <= 3 and np.abs(deep - 63.75).max() <= 1
+
+
 def test_odd_pictures_are_read_as_a_person_would_see_them(tmp_path):
     own = tmp_path / "own"
     picture(own / "a-one-pixel.png", "red", (1, 1))

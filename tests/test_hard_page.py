@@ -277,7 +277,12 @@ def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, launch, vi
     app = launch(folder)
     visitor = visit(app)
     key = json.loads(ask(app, f"{FILM}/runs.json")[2])[0]
-    for tab in ("replay", "generate", "walk"):
+    drawn = {
+        "replay": "#film .film[data-shown]",
+        "generate": ".chip[data-index='1']",
+        "walk": "#walk-film [data-shown]",
+    }
+    for tab, what in drawn.items():
         links = [
             {"model": key, "class": 1, "seed": SCRIPT},
             {"model": SCRIPT, "tab": tab, "step": SCRIPT, "talk": SCRIPT},
@@ -285,6 +290,7 @@ def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, launch, vi
         for link in links:
             visitor.open("#seed input", tab=tab, **{name: value for name, value in link.items() if name != "tab"})
             visitor.page.wait_for_selector("#film .film[data-shown]", state="attached")
+            visitor.page.wait_for_selector(what, state="attached")
             visitor.settle()
             assert visitor.page.evaluate("window.harm") is None
             assert visitor.page.locator("img[src=x]").count() == 0

@@ -67,9 +67,9 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(
     pushing = ["--push-to-hub", "me/digits", "--push-every-snapshot", "--private"]
     process = train(*arguments, *pushing, url=double.url, home=tmp_path / "home")
     wait_until(lambda: "me/digits" in double.repos and len(double.repos["me/digits"].commits) > 1, 60)
+    process.send_signal(signal.SIGSTOP)  # until the page is there, however long that takes
     early = hub.fetch("me/digits", endpoint=double.url, token=TOKEN)  # someone watches while it trains
     assert early.run.steps[0] == 0 and early.run.config.length == 800
-    process.send_signal(signal.SIGSTOP)  # until the page is there, however long that takes
     machine = environment(double.url, tmp_path / "watching")
     try:
         visitor = visit(launch("me/digits", program=IMPATIENT, environment=machine)).open()

@@ -96,6 +96,10 @@ def test_a_folder_that_is_damaged_or_gone_for_a_moment_keeps_its_last_good_state
     library = Library([str(growing.path)])
     [key] = library.runs
     before = library.card(key)
+    aside = growing.path.rename(growing.path.with_name("aside"))
+    assert "no run folder" in library.card(key)["trouble"]
+    aside.rename(growing.path)
+    assert not library.card(key)["trouble"]
     index = growing.path / "snapshots/index.json"
     good = index.read_bytes()
     index.write_text("{")

@@ -209,5 +209,9 @@ def test_where_strangers_come_nobody_trains(runs, launch, visit):
     visitor = visit(app).open(tab="live")
     expect(visitor.page.get_by_role("tab")).to_have_text(["Replay", "Generate", "Walk"])
     expect(visitor.page.locator("#notice")).to_contain_text("can add live with --allow-training")
-    with pytest.raises(HTTPError):
-        urlopen(Request(f"{app.url}/gradio_api/live/start.json", b"{}", {"X-Gan-Live": "new"}), timeout=30)
+    with pytest.raises(HTTPError) as refused:
+        urlopen(
+            Request(f"{app.url}/gradio_api/live/start.json", b'{"recipe": "toy-ring"}', {"X-Gan-Live": "new"}),
+            timeout=30,
+        )
+    assert refused.value.code in (404, 405)

@@ -1,6 +1,7 @@
 """The page's first tab, in a real browser: what a visitor sees of a run's training."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_a_second_run_that_fails_takes_the_first_one_not_along(app, visit, playe
     expect(visitor.page.locator("#film canvas")).to_have_count(1)
     visitor.page.get_by_label("Another run beside this one").select_option("ACGAN on CIFAR-10")
     visitor.sees(players["c-colour"].film(range(16))[-1], "#film .beside canvas")
-    visitor.complaints.clear()  # the browser's own word on the refused picture
+    visitor.forgive_the_network()  # the browser's own word on the refused picture
 
 
 def test_play_pause_steps_loop_and_speed(served, visit, players):
@@ -170,8 +171,8 @@ def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
     expect(page).not_to_have_url(re.compile("step="))
 
 
-def test_times_are_said_as_a_person_says_them(served, visit):
-    visitor = visit(served).open(model="a-plain")
+def test_times_are_said_as_a_person_says_them(app, visit):
+    visitor = visit(app).open(model="a-plain")
     said = visitor.page.evaluate("[0.44, 9.96, 59.6, 119.7, 3599.7, 7260].map(gan.duration)")
     assert said == ["0.4 s", "10 s", "1 min", "2 min", "1 h 0 min", "2 h 1 min"]
 
@@ -247,16 +248,19 @@ def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
     visitor.page.context.set_offline(False)
     visitor.sees(players["a-plain"].film(range(4, 20))[2])  # and the one that was asked for comes by itself
     expect(visitor.page.locator("#notice")).not_to_contain_text("does not answer")
-    visitor.complaints.clear()  # the browser itself notes the failed request
+    visitor.forgive_the_network()  # the browser itself notes the failed request
 
 
 def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
     visitor = visit(app).open(model="a-plain", seed=3)
-    visitor.page.route("**/film.webp?seed=5", lambda route: None)  # as when a hall's network swallows it
-    for seed in (5, 6):
-        visitor.page.locator("#seed input").fill(str(seed))
+    hung: list[Any] = []
+    visitor.page.route("**/film.webp?seed=5", hung.append)  # as when a hall's network swallows it
+    visitor.page.locator("#seed input").fill("5")
+    while not hung:
+        visitor.page.wait_for_timeout(20)
+    visitor.page.locator("#seed input").fill("6")
     visitor.sees(players["a-plain"].film(range(6, 22))[-1])
-    visitor.complaints.clear()  # the browser's own word on the one that was given up
+    visitor.forgive_the_network()  # the browser's own word on the one that was given up
 
 
 def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players):

@@ -298,11 +298,12 @@ def test_two_runs_of_one_name_are_both_there(tmp_path):
     assert len(set(library.titles().values())) == 2
 
 
-def test_gradio_writes_no_type_stubs_when_the_page_imports_it():
-    """They would cost every start over a second, and a read-only place could not hold them."""
+def test_the_page_waits_for_no_torch_and_gradio_writes_no_type_stubs():
+    """Each would cost every start over a second, and a read-only place could not hold the stubs."""
     code = (
-        "import gan_demo.ui.page, gradio.component_meta as meta;"
-        "print(meta.create_or_modify_pyi(object, 'no component', []), meta.create_or_modify_pyi.__module__)"
+        "import sys, app, gan_demo.ui.page, gradio.component_meta as meta;"
+        "print(meta.create_or_modify_pyi(object, 'no component', []), meta.create_or_modify_pyi.__module__,"
+        "'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["None", "gan_demo.ui"], done.stderr
+    assert done.stdout.split() == ["None", "gan_demo.ui", "False"], done.stderr

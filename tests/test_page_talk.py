@@ -48,8 +48,8 @@ def test_keys_move_the_film_and_choose(served, visit, players):
     expect(page.locator("#seed input")).to_have_value(str(visitor.state("seed")))
 
 
-def test_keys_rest_while_a_person_types(served, visit):
-    visitor = visit(served).open(model="b-classes", seed=4)
+def test_keys_rest_while_a_person_types(app, visit):
+    visitor = visit(app).open(model="b-classes", seed=4)
     field = visitor.page.locator("#seed input")
     field.focus()
     for key in ("End", "7", "?", "p", "r"):
@@ -85,6 +85,7 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
 def test_keys_are_the_pages_again_once_a_control_was_used_by_pointer(app, visit):
     visitor = visit(app).open(model="a-plain", seed=4)
     page = visitor.page
+    page.get_by_role("button", name="Loop").click()  # it would soon end by itself
     page.get_by_role("button", name="Pin").click()
     page.keyboard.press(" ")
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
@@ -141,6 +142,7 @@ def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
     visitor = visit(app, width=390, height=844, has_touch=True, is_mobile=True)
     visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
     assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visitor.page.locator(".tabitem :is(button, select, input[type=range])").count()
     small = visitor.page.evaluate(
         """() => [...document.querySelectorAll("#masthead button, .tabitem :is(button, select, input[type=range])")]
           .filter((one) => !one.matches(".tile"))

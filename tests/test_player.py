@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, fit, small
+from PIL import Image
 
 from gan_demo import film, inference, recipes
 from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 
+SHIPPED = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/config.json"))
 MULTIPLIES_BF16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
@@ -106,8 +108,17 @@ def test_eight_bits_change_the_pictures_by_under_one_percent_and_keep_a_history_
     assert 0 < np.abs(shown - pictures).mean() < 0.01 * 255
 
 
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_run_still_paints_what_its_training_drew(name):
+    player = open_run(ROOT / "checkpoints" / name)
+    for step in (player.steps[0], player.steps[len(player.steps) // 2], player.steps[-1]):
+        with Image.open(ROOT / "checkpoints" / name / f"samples/step-{step:08d}.png") as drawn:
+            apart = np.abs(np.asarray(drawn, float) - film.grid(player.generate(range(16), step=step), 4).squeeze())
+        assert apart.mean() < 1.5
+
+
 @pytest.mark.skipif(not MULTIPLIES_BF16, reason="bf16 needs a processor with AVX-512")
-@pytest.mark.parametrize("name", [path.parent.name for path in sorted((ROOT / "checkpoints").glob("*/config.json"))])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_nobody_can_see_in_what_arithmetic_a_film_was_painted(name, monkeypatch):
     films = []
     for coarse in (True, False):

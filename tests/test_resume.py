@@ -178,6 +178,46 @@ def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, tmp_path
     assert_same_run(tmp_path / "unbroken", out)
 
 
+TWO = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from gan_demo import data, recipes, training
+data_folder, out, stop, resume = sys.argv[1:]
+training.SAVE_SECONDS = -1  # due at every step: both have to agree
+images, recipe = data.load(replace(recipes.get("mlp-mnist"), batch_size=32, generator_dropout=0.3), data_folder)
+options = training.Options(Path(out), length=8, snapshots=3, resume=resume == "yes")
+trainer = training.Trainer(recipe, images, options)
+step = trainer.train_step
+def stopped_on_the_second():
+    step()
+    if trainer.step == int(stop) and not trainer.world.first:
+        trainer.stopped_by = "SIGTERM"
+trainer.train_step = stopped_on_the_second
+trainer.fit()
+trainer.world.leave()
+"""
+
+
+def test_two_processes_stop_where_one_is_told_to_and_go_on_as_if_they_had_not(tmp_path):
+    script = tmp_path / "two.py"
+    script.write_text(TWO)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    for out, stop, resume, reached in (("whole", 0, "no", 8), ("broken", 5, "no", 5), ("broken", 0, "yes", 8)):
+        arguments = [str(DATA), str(tmp_path / out), str(stop), resume]
+        done = subprocess.run(
+            [sys.executable, *launcher, str(script), *arguments],
+            env={**environment(), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert done.returncode == 0, done.stderr
+        assert Run(tmp_path / out).config.steps == reached
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
 def _has_started(out: Path, kill: int) -> bool:
     """Whether this process has logged a step, or at the first kill made the folder."""
     stamp = out / "history.csv"
@@ -186,7 +226,7 @@ def _has_started(out: Path, kill: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_says_how_to_go_on_and_leaves_with_zero(number, tmp_path):
-    process = start(tmp_path / "run")
+    process = start(tmp_path / "run", "--steps", "9000")
     wait_until((tmp_path / "run" / "history.csv").exists)
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
