@@ -304,8 +304,9 @@ class Live:
                         self.stop()
         with self._lock:
             job.before = self.seconds()
-            job.ended = self._end(job, process.returncode)
-            _remove_unless_run(job.path)
+            ended = self._end(job, process.returncode)
+            _remove_unless_run(job.path)  # before anybody is told
+            job.ended = ended
 
     def _end(self, job: Job, status: int) -> tuple[str, str]:
         """What became of it, in a word and in a sentence."""

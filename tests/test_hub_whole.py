@@ -52,8 +52,9 @@ def film_elsewhere(source: str, url: str, home: Path) -> str:
 
 
 def own_lines(stderr: str) -> list[str]:
-    """What is said beside the progress bars."""
-    return [line for line in stderr.splitlines() if line.strip() and not re.search(r"step/s|s/step|B/s", line)]
+    """What is said beside where it goes and the progress bars."""
+    told = re.compile(r"training into |step/s|s/step|B/s")
+    return [line for line in stderr.splitlines() if line.strip() and not told.search(line)]
 
 
 # ---------------------------------------------------------------- train.py and back

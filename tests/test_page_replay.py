@@ -254,7 +254,11 @@ def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
 def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
     visitor = visit(app).open(model="a-plain", seed=3)
     hung: list[Any] = []
-    visitor.page.route("**/film.webp?seed=5", hung.append)  # as when a hall's network swallows it
+
+    def swallow(route: Any) -> None:  # as a hall's network may
+        hung.append(route)
+
+    visitor.page.route("**/film.webp?seed=5", swallow)
     visitor.page.locator("#seed input").fill("5")
     while not hung:
         visitor.page.wait_for_timeout(20)
