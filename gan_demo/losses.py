@@ -42,9 +42,7 @@ class BCE:
             "d_real": weight * _bce(on_real.source, draw(recipe.real_labels, on_real.source)),
             "d_fake": weight * _bce(on_fake.source, draw(recipe.fake_labels, on_fake.source)),
         }
-        if on_real.classes is not None and on_fake.classes is not None:
-            losses = _class_loss(on_real.classes, real[1]) + _class_loss(on_fake.classes, fake[1])
-            terms["d_class"] = recipe.class_weight * losses
+        terms |= _class_terms(recipe, on_real, real, on_fake, fake)
         return terms, _scores(on_real.source, on_fake.source)
 
     @staticmethod
@@ -52,9 +50,7 @@ class BCE:
         """Terms from fake images; the real ones are not looked at."""
         on_fake = look(*fake)
         terms = {"g": _bce(on_fake.source, draw(recipe.generator_labels, on_fake.source))}
-        if on_fake.classes is not None:
-            terms["g_class"] = recipe.class_weight * _class_loss(on_fake.classes, fake[1])
-        return terms
+        return terms | _class_term(recipe, on_fake, fake)
 
 
 class Relativistic:
@@ -66,13 +62,14 @@ class Relativistic:
     def discriminator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> tuple[Terms, Terms]:
         """The pairing term, R1 and R2; D(real) is how probable a real image is the real one of its pair."""
         (real_images, fake_images) = (images.detach().requires_grad_() for images in (real[0], fake[0]))
-        on_real, on_fake = look(real_images, real[1]).source, look(fake_images, fake[1]).source
-        ahead = on_real - on_fake
+        on_real, on_fake = look(real_images, real[1]), look(fake_images, fake[1])
+        ahead = on_real.source - on_fake.source
         terms = {
             "d_pair": F.softplus(-ahead).mean(),
-            "r1": recipe.gradient_penalty / 2 * squared_gradient_norm(on_real, real_images),
-            "r2": recipe.gradient_penalty / 2 * squared_gradient_norm(on_fake, fake_images),
+            "r1": recipe.gradient_penalty / 2 * squared_gradient_norm(on_real.source, real_images),
+            "r2": recipe.gradient_penalty / 2 * squared_gradient_norm(on_fake.source, fake_images),
         }
+        terms |= _class_terms(recipe, on_real, real, on_fake, fake)
         return terms, _scores(ahead, -ahead)
 
     @staticmethod
@@ -80,7 +77,8 @@ class Relativistic:
         """The pairing term towards fakes that pass for the real one of their pair."""
         with torch.no_grad():
             on_real = look(*real)
-        return {"g": F.softplus(on_real.source - look(*fake).source).mean()}
+        on_fake = look(*fake)
+        return {"g": F.softplus(on_real.source - on_fake.source).mean()} | _class_term(recipe, on_fake, fake)
 
 
 def squared_gradient_norm(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -98,6 +96,23 @@ def _scores(real: torch.Tensor, fake: torch.Tensor) -> Terms:
 
 def _bce(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), labels)
+
+
+def _class_terms(recipe: Recipe, on_real: "Verdict", real: Batch, on_fake: "Verdict", fake: Batch) -> Terms:
+    """L_C of the discriminator (arXiv:1610.09585, equation 3), where it has an auxiliary classifier."""
+    if on_real.classes is None or on_fake.classes is None:
+        return {}
+    loss = _class_loss(on_real.classes, real[1])
+    if recipe.fake_class_weight:
+        loss = loss + recipe.fake_class_weight * _class_loss(on_fake.classes, fake[1])
+    return {"d_class": recipe.class_weight * loss}
+
+
+def _class_term(recipe: Recipe, on_fake: "Verdict", fake: Batch) -> Terms:
+    """L_C of the generator."""
+    if on_fake.classes is None:
+        return {}
+    return {"g_class": recipe.class_weight * _class_loss(on_fake.classes, fake[1])}
 
 
 def _class_loss(logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:

@@ -47,6 +47,7 @@ class Recipe:
     generator_labels: Range = (1.0, 1.0)  # what the generator wants its images to be called
     adversarial_weight: float = 1.0  # scale of the discriminator's real + fake loss
     class_weight: float = 0.0  # scale of the auxiliary classifier's loss, in both networks; 0 where there is none
+    fake_class_weight: float = 1.0  # what generated images weigh beside real ones in the discriminator's class loss
     discriminator_steps: int = 1  # k: discriminator updates for each generator update
     generator_dropout: float = 0.0
     discriminator_dropout: float = 0.0
@@ -110,7 +111,12 @@ HYPERPARAMETERS = tuple(
     if name not in ("name", "title", "dataset", "image_size", "channels", "latent_size", "facts", "options")
 )
 OWN = ("batch_size", "ema", "discriminator_steps", "learning_rates")  # a person may set otherwise, some while it trains
-LATER = ("gradient_penalty", "augment", "annealing")  # the first runs lack them; a run records them where it uses them
+LATER = (
+    "fake_class_weight",
+    "gradient_penalty",
+    "augment",
+    "annealing",
+)  # the first runs lack them; a run records them where it uses them
 EMA_FACT = ("moving average", "none", "decay 0.999, warmed up; `--ema 0` keeps the raw generator as published")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT, fit, small
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -71,6 +72,23 @@ def test_the_relativistic_loss_is_its_formula_and_pairs_row_by_row():
     assert float(terms["r1"]) == float(terms["r2"]) == pytest.approx(0.5 / 2 * 3 * 2 * 2)  # a gradient of ones
     assert float(loss.generator(recipe, look, real, fake, None)["g"]) == pytest.approx(pairing(-ahead), rel=1e-5)
     assert float(scores["real_score"] + scores["fake_score"]) == pytest.approx(1)
+    assert set(terms) == {"d_pair", "r1", "r2"}  # there is no auxiliary classifier
+
+
+def test_the_relativistic_loss_trains_an_auxiliary_classifier_too():
+    loss, recipe = (
+        LOSSES["relativistic"],
+        replace(recipes.get("acgan-cifar10").having("relativistic"), class_weight=2.0),
+    )
+    real, fake = ((images, torch.tensor([0, 1, 1])) for images in torch.randn(2, 3, 2, 1, 1))
+
+    def look(images: torch.Tensor, _: torch.Tensor) -> Verdict:
+        return Verdict(images.sum((1, 2, 3)), images[:, :, 0, 0])
+
+    terms, _ = loss.discriminator(recipe, look, real, fake, None)
+    assert torch.equal(terms["d_class"], 2 * F.cross_entropy(real[0][:, :, 0, 0], real[1]))  # of real images alone
+    terms = loss.generator(recipe, look, real, fake, None)
+    assert torch.equal(terms["g_class"], 2 * F.cross_entropy(fake[0][:, :, 0, 0], fake[1]))
 
 
 @pytest.mark.parametrize("name", augment.WAYS)

@@ -123,6 +123,9 @@ def test_the_cross_entropy_s_terms_are_their_formulas():
             "g_class": 3 * classes[1],
         },
     )
+    for weight, expected in ((0.0, 3 * classes[0]), (0.5, 3 * (classes[0] + classes[1] / 2))):
+        other = replace(recipe, fake_class_weight=weight)
+        torch.testing.assert_close(loss.discriminator(other, look, (real, a), (fake, b), draw)[0]["d_class"], expected)
     means = {"real_score": real[:, 0].sigmoid().mean(), "fake_score": fake[:, 0].sigmoid().mean()}
     torch.testing.assert_close(scores, means)
 

@@ -150,6 +150,22 @@ DCGAN_ANIME = Recipe(
     ),
 )  # fmt: skip
 
+RELATIVISTIC_ACGAN = Option(
+    "the discriminator says which of two pictures is the real one, is kept from being steep (arXiv:2501.05441), and "
+    "learns the classes from real pictures alone: a quarter of the pictures for the same Frechet distance, at half the "
+    "speed",
+    {
+        "loss": "relativistic",
+        "gradient_penalty": 0.05,
+        "fake_class_weight": 0.0,
+        "discriminator_dropout": 0.0,
+    },
+    {
+        "discriminator": "the same without dropout, the softmax in the loss",
+        "loss": "relativistic pairing, R1 and R2 of gamma 0.05; L_C, in the discriminator on real pictures alone",
+    },
+)
+
 ACGAN_CIFAR10 = Recipe(
     name="acgan-cifar10",
     title="ACGAN on CIFAR-10",
@@ -166,6 +182,7 @@ ACGAN_CIFAR10 = Recipe(
     conditional=True,
     class_weight=1.0,
     discriminator_dropout=0.5,
+    options={"relativistic": RELATIVISTIC_ACGAN},
     facts=(
         ("latent", "noise z and a class label c", "100 normal and the class one-hot: 110 in all, as in the paper"),
         ("generator", "transposed convolutions with ReLU",
