@@ -30,7 +30,7 @@ def picture(pixels: np.ndarray) -> Image.Image:
 
 
 def encode(pixels: np.ndarray, kind: str) -> bytes:
-    """Pixels (H, W, C) as the bytes of a PNG (lossless) or WebP (quality 80) file, the quickest there is to write."""
+    """Pixels (H, W, C) as the bytes of a PNG (lossless) or WebP (quality 80, the quickest method) file."""
     buffer = io.BytesIO()
     picture(pixels).save(buffer, kind, **({"quality": QUALITY, "method": 0} if kind == "WEBP" else {}))
     return buffer.getvalue()
