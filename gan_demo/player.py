@@ -23,7 +23,7 @@ from gan_demo.machine import cores
 from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
-# Every pass of a generator has this many rows, short ones padded: kernels then round alike for a picture alone and in a batch.
+# Each pass of a generator has this many rows, short ones padded: kernels round alike then, alone and in a batch.
 ROWS = 16
 CORES = cores()
 PAINTERS = ThreadPoolExecutor(CORES, "painter")  # all runs share it: as many paint at once as there are cores

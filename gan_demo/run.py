@@ -253,7 +253,7 @@ class Run:
             writer.writerow(_cells(row))
 
     def read_history(self) -> list[dict[str, float]]:
-        """The logged steps, in the file's order, ours ascending: a dict of numbers each, empty where nothing was logged yet.
+        """The logged steps in the file's order: a dict of numbers each, empty where nothing was logged yet.
 
         MAX_ROWS of them at most, fewer of over ten columns; none of more columns, or longer names, than ours.
         """
