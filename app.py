@@ -114,8 +114,8 @@ def default_sources() -> list[str]:
     Raises GanDemoError where those are gone.
     """
     named = [source.strip() for source in os.environ.get("GAN_DEMO_RUNS", "").split(",")]
-    if given := [source for source in named if source]:
-        return given
+    if chosen := [source for source in named if source]:
+        return chosen
     return [str(path) for path in sorted(folders(CHECKPOINTS), key=lambda path: (path.name != FIRST, path.name))]
 
 

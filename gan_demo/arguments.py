@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def given(text: str) -> str:
-    """A name or path: an empty one, as of a variable that is not set, would be taken for another; no exception else."""
+    """A name or path; ArgumentTypeError for an empty one, as of a variable that is not set."""
     if not text.strip():
         raise argparse.ArgumentTypeError("'' will not do: give a name or path, or leave the option out")
     return text

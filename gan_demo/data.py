@@ -89,7 +89,7 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
 def _read(recipe: Recipe, path: Path, train: bool) -> Images:
     dataset = DATASETS.get(recipe.dataset)
     packed, found = ((path / name if name and (path / name).is_dir() else None) for name in _places(dataset))
-    if dataset is None or (not packed and not found and _is_of_its_own(path)):
+    if dataset is None or (not packed and not found and is_of_its_own(path)):
         return read_pictures(path, recipe.image_size, by_folder=recipe.conditional)
     if packed or (dataset.torchvision and not found):
         return _torchvision(dataset, path, recipe, not packed, train)
@@ -202,7 +202,7 @@ def _room(count: int, channels: int, size: int) -> np.ndarray:
 # ---------------------------------------------------------------- anyone's own pictures
 
 
-def _is_of_its_own(path: Path) -> bool:
+def is_of_its_own(path: Path) -> bool:
     """Whether `path` is a zip or folder of pictures, and not a data folder that the published set may be put into.
 
     Raises GanDemoError where it holds nothing but pictures of other kinds: MNIST in their place would be a surprise.
@@ -226,14 +226,17 @@ def _is_of_its_own(path: Path) -> bool:
 
 def _files_under(folder: Path) -> Iterator[Path]:
     """Every file at any depth, but what is hidden and what systems keep for themselves."""
-    seen = set()  # a link may lead to a folder that holds it
-    for place, folders, files in os.walk(folder, onerror=_unreadable, followlinks=True):
-        folders[:] = filter(is_wanted, folders)
-        if (whole := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(whole)
-        yield from (Path(place, name) for name in files if is_wanted(name))
+    seen = {str(above) for above in Path(os.path.realpath(folder)).parents}  # a link may lead to what holds it
+    starts = [str(folder)]
+    for start in starts:  # links come after all real folders, which keep their names
+        for place, folders, files in os.walk(start, onerror=_unreadable):
+            if (whole := os.path.realpath(place)) in seen:
+                folders.clear()
+                continue
+            seen.add(whole)
+            folders[:] = sorted(filter(is_wanted, folders))
+            starts += [link for name in folders if os.path.islink(link := os.path.join(place, name))]
+            yield from (Path(place, name) for name in files if is_wanted(name))
 
 
 def is_wanted(name: str) -> bool:
@@ -282,7 +285,9 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
         print(f"skipped {line}", file=sys.stderr)
     if not good:
         raise GanDemoError(f"none of the {len(names)} pictures in {path} can be read: give other pictures with --data")
-    names, pixels = [names[index] for index in good], pixels[good] if bad else pixels
+    for to, index in enumerate(good if bad else ()):  # in place: a copy might be more than there is room for
+        pixels[to] = pixels[index]
+    names, pixels = [names[index] for index in good], pixels[: len(good)]
     if channels == 1 or (channels is None and all((picture == picture[:1]).all() for picture in pixels)):
         pixels = pixels[:, :1].copy()
     if not all("/" in name for name in names):
@@ -306,7 +311,9 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
             raise GanDemoError(f"{path} cannot be read ({error.strerror}): give another zip with --data") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError):  # the second is zipfile's for a newer kind of zip
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
-        entries = _unwrapped({_inside(entry): entry for entry in _zip_names(archive)}, least=1)
+        entries = {_inside(entry): entry for entry in _zip_names(archive)}
+        flat = all(name.count("/") == 1 for name in entries)  # as a zip of a folder of pictures is
+        entries = _unwrapped(entries, least=1 if flat else 2)
         one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
 
         def read(name: str) -> bytes:
@@ -354,7 +361,7 @@ def _decode(data: bytes, size: int) -> np.ndarray:
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I") or upright.mode == "F":  # 16 bit and more: Pillow would clip instead of scale
             values = np.asarray(upright, np.float64)
-            most = 65535 if upright.mode != "F" and values.max() > 255 else max(values.max(), 1)
+            most = 65535 if upright.mode != "F" and 255 < values.max() <= 65535 else max(values.max(), 1)
             upright = Image.fromarray((values / most * 255).clip(0, 255).astype(np.uint8))
         if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
             upright = upright.convert("RGBA")

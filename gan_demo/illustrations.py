@@ -48,7 +48,7 @@ def curves(
         title = {"frechet": "Frechet distance", "swd": "sliced Wasserstein distance"}.get(key, key)
         took = seconds[judged[-1]["step"]]
         long, unit = next((unit for unit in UNITS if took > 2 * unit[0]), UNITS[-1])
-        quality: dict[str, Curve] = {title: [(seconds[row["step"]] / long, row[key]) for row in judged]}
+        quality: dict[str, Curve] = {"generated images": [(seconds[row["step"]] / long, row[key]) for row in judged]}
         panels.append((f"{title} by {unit} of training, less is better", quality, True, metrics["floor"]))
     if not panels:
         return None

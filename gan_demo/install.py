@@ -28,9 +28,11 @@ def python_with(*requirements: str) -> Path:
     stamp = place / f".gan-demo-{wanted}"
     if not stamp.exists():
         try:
-            if not _has_pip(python):
+            if not python.exists():
                 print(f"making a virtual environment in {place}", file=sys.stderr)
                 venv.create(place, with_pip=True, clear=True)
+            elif not _has_pip(python):  # broken off between its interpreter and its pip, or a person's own made without
+                subprocess.run([python, "-m", "ensurepip"], check=True)
             arguments = [part for name in requirements for part in ("-r", str(ROOT / name))]
             print(f"installing {', '.join(requirements)}: some minutes, the first time", file=sys.stderr)
             subprocess.run([python, "-m", "pip", "install", *arguments], check=True)
@@ -42,16 +44,14 @@ def python_with(*requirements: str) -> Path:
             )
             sys.exit(2)
         except KeyboardInterrupt:
-            print("interrupted: the same command goes on", file=sys.stderr)
+            print("interrupted: run the same command again to go on", file=sys.stderr)
             sys.exit(130)
         stamp.touch()
     return python
 
 
 def _has_pip(python: Path) -> bool:
-    """Whether the environment is whole: making one is broken off between its interpreter and its pip."""
-    asked = [str(python), "-m", "pip", "--version"]
-    return python.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    return subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
 
 
 def run(python: Path, *arguments: str) -> int:

@@ -107,9 +107,13 @@ def train(options: argparse.Namespace) -> None:
 def _memory_explained(recipe: Recipe) -> Iterator[None]:
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is one; on a CPU there is none of its own
-        gpu = isinstance(error, torch.OutOfMemoryError)
-        if not gpu and isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+    except MemoryError:  # numpy's: torch has words of its own
+        raise GanDemoError(
+            "this machine has too little memory for the pictures: give fewer with --data, or a smaller --image-size"
+        ) from None
+    except RuntimeError as error:  # torch.OutOfMemoryError is one
+        gpu = isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)
+        if not gpu and not any(words in str(error) for words in ("can't allocate memory", "not enough memory")):
             raise
         raise GanDemoError(
             f"{'the GPU' if gpu else 'this machine'} has too little memory for {recipe.name} in batches of "
@@ -171,6 +175,7 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
     found, problem = None, ""
     if world.first:
         try:
+            _check_apart(options.out, Path(options.data).expanduser())
             found = data.load(recipe, options.data)
         except GanDemoError as error:
             problem = str(error)
@@ -181,14 +186,16 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
         raise GanDemoError(
             f"{options.data} holds pictures of its own: leave --dataset {options.dataset} out, or --data"
         )
-    pictures = Path(options.data).expanduser().resolve()
-    if images.name == "images" and options.out.resolve().is_relative_to(pictures):
-        raise GanDemoError(
-            f"{options.out} lies in {options.data}, and what is drawn there would be trained on: choose another folder "
-            "with --out"
-        )
     _check_size(recipe, len(images.classes) if recipe.conditional else 0)
     return images, recipe
+
+
+def _check_apart(out: Path, pictures: Path) -> None:
+    """Raise GanDemoError where what is drawn in the run folder would become pictures to train on."""
+    if out.resolve().is_relative_to(pictures.resolve()) and data.is_of_its_own(pictures):
+        raise GanDemoError(
+            f"{out} lies in {pictures}, and what is drawn there would be trained on: choose another folder with --out"
+        )
 
 
 def _check_size(recipe: Recipe, classes: int) -> None:
@@ -215,7 +222,8 @@ def _finished(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any] | N
 def _verdict(run: Run) -> dict[str, Any] | None:
     """The metrics of all snapshots that a run has, where it was judged since the last of them."""
     metrics = run.read_metrics() or {}
-    return metrics if [row["step"] for row in metrics.get("snapshots", ())] == run.steps else None
+    whole = {"measure", "judge", "images", "floor", "best", "snapshots"} <= metrics.keys()
+    return metrics if whole and [row["step"] for row in metrics["snapshots"]] == run.steps else None
 
 
 def finish(

@@ -82,9 +82,10 @@ def test_classes_lie_in_a_folder_around_them_or_behind_a_link_and_have_pictures(
     around = tmp_path / "own" / "images"
     (around / "broken").mkdir(parents=True)
     (around / "broken" / "0.png").write_bytes(b"no picture")
-    for name in ("red", "blue"):
-        (around / name).symlink_to(tmp_path / "elsewhere" / name)
-    (around / "red" / "round").symlink_to(around)  # a link back to where we come from is followed once
+    shutil.copytree(tmp_path / "elsewhere" / "red", around / "red")
+    (around / "blue").symlink_to(tmp_path / "elsewhere" / "blue")
+    (around / "a-link").symlink_to(around / "red")  # of what is there already under a name of its own
+    (around / "red" / "round").symlink_to(around)  # and of what holds it
     images, _ = data.load(CONDITIONAL, tmp_path / "own")
     assert images.classes == ["blue", "red"] and list(images.labels) == [0, 0, 1, 1]
     assert "in 2 classes: blue, red" in (said := capsys.readouterr().err) and "0.png: no picture" in said
@@ -92,6 +93,10 @@ def test_classes_lie_in_a_folder_around_them_or_behind_a_link_and_have_pictures(
         for file in sorted((tmp_path / "elsewhere").rglob("*.png")):
             archive.write(file, f"top/images/{file.parent.name}/{file.name}")
     assert data.load(CONDITIONAL, tmp_path / "own.zip")[0].classes == ["blue", "red"]
+    with zipfile.ZipFile(tmp_path / "one.zip", "w") as archive:
+        for file in sorted((tmp_path / "elsewhere" / "blue").iterdir()):
+            archive.write(file, f"top/blue/{file.name}")
+    assert data.load(CONDITIONAL, tmp_path / "one.zip")[0].classes == ["blue"]
     single, _ = data.load(RECIPE, tmp_path / "elsewhere" / "blue")
     assert single.labels is None and len(single.pixels) == 2
 

@@ -1,7 +1,6 @@
 """The page's first tab, in a real browser: what a visitor sees of a run's training."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pytest
@@ -253,15 +252,9 @@ def test_the_film_scrubs_on_with_the_network_unplugged(app, visit, players):
 
 def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
     visitor = visit(app).open(model="a-plain", seed=3)
-    hung: list[Any] = []
-
-    def swallow(route: Any) -> None:  # as a hall's network may
-        hung.append(route)
-
-    visitor.page.route("**/film.webp?seed=5", swallow)
-    visitor.page.locator("#seed input").fill("5")
-    while not hung:
-        visitor.page.wait_for_timeout(20)
+    visitor.page.route("**/film.webp?seed=5", lambda route: None)  # as when a hall's network swallows it
+    with visitor.page.expect_request("**/film.webp?seed=5"):
+        visitor.page.locator("#seed input").fill("5")
     visitor.page.locator("#seed input").fill("6")
     visitor.sees(players["a-plain"].film(range(6, 22))[-1])
     visitor.forgive_the_network()  # the browser's own word on the one that was given up

@@ -152,8 +152,8 @@ DCGAN_ANIME = Recipe(
 
 RELATIVISTIC_ACGAN = Option(
     "the discriminator says which of two pictures is the real one, is kept from being steep (arXiv:2501.05441), and "
-    "learns the classes from real pictures alone: a quarter of the pictures for the same Frechet distance, at half the "
-    "speed",
+    "learns the classes from real pictures alone: the same Frechet distance after a quarter as many pictures, at half "
+    "as many a second",
     {
         "loss": "relativistic",
         "gradient_penalty": 0.05,

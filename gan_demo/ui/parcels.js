@@ -2,7 +2,7 @@
 "use strict";
 
 gan.parcels = (() => {
-  const PICTURE = /\.(png|jpe?g|jpe|jfif|webp|bmp|gif|tiff?)$/i;
+  const PICTURE = /\.(png|jpe?g|jpe|jfif|webp|bmp|gif|tiff?|ppm|pgm)$/i;
   const SYSTEM = /(^|\/)(\.|__MACOSX\/|@eaDir\/|\$RECYCLE\.BIN\/|System Volume Information\/|lost\+found\/)/; // no person's picture lies there
   const PARCEL = { files: 200, bytes: 900_000 }; // at the most
   const LARGE = { bytes: 200_000, side: 512 }; // a larger file is made smaller here, and loses nothing that a GAN would see
