@@ -27,11 +27,12 @@ REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MB = 10**6
+INDEX = "snapshots/index.json"
 
 # What a run folder may hold beside its snapshots, and the size that no honest file exceeds.
 SIDE_FILES = {
     "config.json": MB,
-    "snapshots/index.json": MB,
+    INDEX: MB,
     "history.csv": 16 * MB,
     "metrics.json": 4 * MB,
     "film.webp": 16 * MB,
@@ -106,8 +107,11 @@ def _make_repo(api: "HfApi", repo_id: str, private: bool) -> str:
         url = str(api.create_repo(repo_id, private=private or None, exist_ok=True))
         if "write" in inspect.signature(api.auth_check).parameters:  # older ones tell a reader's token at the end
             api.auth_check(repo_id, write=True)
-        if private and not api.model_info(repo_id).private:
+        there = api.model_info(repo_id)
+        if private and not there.private:
             raise HubError(f"{repo_id} is public already: make it private on its page, or leave --private out")
+        if _names(there) & {"config.json", "model.safetensors"} and INDEX not in _names(there):
+            raise HubError(f"{repo_id} holds another model, which a push would replace: choose another name")
         return url
 
 
@@ -153,12 +157,11 @@ def _commit(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     names = files_of(run)
-    stale = {name for name in _names(before) - set(names) if _is_a_runs(name)}  # of another run, or this one's past
     done = api.create_commit(
         repo_id,
         [
             *(CommitOperationAdd(name, run.path / name) for name in names),
-            *(CommitOperationDelete(name) for name in sorted(stale)),
+            *(CommitOperationDelete(name) for name in stale(before, names)),
         ],
         commit_message=f"{run.config.name}: {run.config.steps} of {run.config.length} steps",
         parent_commit=before.sha,  # what somebody writes into the card meanwhile is not lost: the push fails
@@ -166,11 +169,16 @@ def _commit(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str:
     return str(done.oid)
 
 
+def stale(before: "ModelInfo", names: Iterable[str]) -> list[str]:
+    """What a repository holds of another run, or of this one's past, and that is none of these files."""
+    return sorted(name for name in _names(before) - set(names) if _is_a_runs(name))
+
+
 def _tag(api: "HfApi", repo_id: str, commit: str, run: Run) -> str | None:
     """Tag the commit of a finished run; None where it is not finished."""
     if run.config.steps != run.config.length:
         return None
-    tag = f"step-{run.config.steps}-{run.revision[:8]}"  # the same for the same run, so pushed once
+    tag = f"step-{run.config.steps}-{commit[:8]}"  # of the commit, for a run that is judged later is another one
     with explained(f"{repo_id} has the whole run, but its tag {tag} cannot be set"):
         api.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True)
     return tag
@@ -236,7 +244,12 @@ def fetch(
         raise HubError(
             f"{repo_id} cannot be opened: the Hub names no commit for {revision}: give a branch, a tag or a commit"
         )
-    run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
+    try:
+        run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
+    except HubError as error:  # half of the Hub answers, or the disk is full: what was there before is good
+        if not (own and error.passing and (former := _cached(repo_id, revision, cache))):
+            raise
+        return _opened(former, repo_id, limit, token, endpoint, cache, str(error))
     _remember(run.path.parent.parent / "refs" / revision, commit)
     return _opened(run, repo_id, limit, token, endpoint, cache)
 
@@ -327,12 +340,12 @@ def _opened(
 def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Path | None) -> Run:
     """Fetch config and index, hold them against the rules, then the small files and last of all the last snapshot."""
     sizes = _sizes(api, repo_id, commit, SIDE_FILES)
-    if "config.json" not in sizes:
-        raise HubError(f"{repo_id} holds no run (it has no config.json): give a repository that train.py pushed")
+    if missing := [name for name in ("config.json", INDEX) if name not in sizes]:
+        raise HubError(f"{repo_id} holds no run (it has no {missing[0]}): give a repository that train.py pushed")
     for name, size in sizes.items():
         if size > SIDE_FILES[name]:
             raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: open another")
-    first = [name for name in ("snapshots/index.json", "config.json") if name in sizes]
+    first = [INDEX, "config.json"]
     run = _open(_download(api, repo_id, commit, first, cache), repo_id)
     if len(run.snapshots) > MAX_SNAPSHOTS:
         raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: open another")

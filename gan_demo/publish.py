@@ -13,7 +13,7 @@ from tqdm import tqdm
 from gan_demo import card, hub
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
-from gan_demo.wire import GIVE_UP_SECONDS, HubError, Token, connect, explained
+from gan_demo.wire import GIVE_UP_SECONDS, HubError, Token, check_online, connect, explained
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -30,6 +30,7 @@ class Publisher:
         Raises GanDemoError then. Where the Hub cannot be asked just now, training starts and a line says so.
         """
         self.repo_id, self.private = hub.parse_target(repo_id), private
+        check_online(self.repo_id)
         try:
             hub.make_repo(self.repo_id, private)
         except HubError as error:
@@ -124,7 +125,7 @@ class SnapshotPusher:
             hub.make_repo(self.repo_id, self.private, token=token, endpoint=endpoint)
             self._api = connect(token, endpoint)
         with explained(f"{self.repo_id} cannot be pushed to"):
-            from huggingface_hub import CommitOperationAdd
+            from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
             index = (self._folder / "snapshots/index.json").read_bytes()  # written after the files that it names
             entries = [entry for entry in json.loads(index)["snapshots"] if entry["sha256"] not in self._sent]
@@ -135,7 +136,11 @@ class SnapshotPusher:
             names += ["config.json", "history.csv", "samples/real.png"]
             files = {name: self._folder / name for name in names if (self._folder / name).is_file()}
             contents = {name: path.read_bytes() for name, path in files.items()} | {"snapshots/index.json": index}
-            operations = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            operations: list[Any] = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            if not self._sent:  # what is there of an earlier run would stand beside this one's steps
+                before = self._api.model_info(self.repo_id)
+                ours = [*contents, *hub.files_of(Run(self._folder))]
+                operations += [CommitOperationDelete(name) for name in hub.stale(before, ours)]
             self._api.create_commit(self.repo_id, operations, commit_message=f"step {entries[-1]['step']}")
             self._sent |= {entry["sha256"] for entry in entries}
 

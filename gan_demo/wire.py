@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,11 +36,16 @@ class MissingError(HubError):
 def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
     """A client of the Hub at `endpoint` (HF_ENDPOINT where None).
 
-    Raises HubError where huggingface_hub is missing or too old.
+    Raises HubError where huggingface_hub is missing or too old, or the proxy is of a kind that it does not know.
     """
     check_installed()
     _leave_xet_out()
-    _bound_waiting()
+    try:
+        _bound_waiting()
+    except (ImportError, ValueError) as error:
+        raise HubError(
+            f"the proxy of HTTPS_PROXY or ALL_PROXY will not do: give one that speaks HTTP ({_first_line(error)})"
+        ) from None
     from huggingface_hub import HfApi
 
     return HfApi(token=token, endpoint=endpoint, library_name="gan-demo")
@@ -56,6 +62,15 @@ def check_installed() -> None:
             return
         here = hub.__version__
     raise HubError(f"the Hub is reached by {WANTED}, and here is {here}: pip install '{WANTED}'")
+
+
+def check_online(repo_id: str) -> None:
+    """Raise HubError where this process will never reach the Hub: HF_HUB_OFFLINE is read once."""
+    check_installed()
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        raise HubError(f"{repo_id} cannot be pushed to: HF_HUB_OFFLINE is set: unset it, or push later with --resume")
 
 
 def _leave_xet_out() -> None:
@@ -99,6 +114,8 @@ def _bound_waiting() -> None:
                         raise TimeoutError("the Hub does not answer") from None  # which huggingface_hub does not retry
                 raise
             Client.silent_since = 0.0
+            if reads and answer.status_code == 429:  # which huggingface_hub would wait out, five times, minutes each
+                hub.utils.hf_raise_for_status(answer)
             return answer
 
     hub.set_client_factory(lambda: Client(event_hooks=hooks, follow_redirects=True, timeout=None))
@@ -114,7 +131,7 @@ def explained(what: str) -> Iterator[None]:
         yield
     except GanDemoError:
         raise
-    except (http_error, OSError, ValueError, RuntimeError) as error:
+    except (http_error, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:  # the last two: odd JSON
         raise _explain(error, what) from None
 
 
@@ -146,11 +163,14 @@ def _explain(error: BaseException, what: str) -> HubError:
     if "Timeout" in name:
         return HubError(f"{what}: the Hub does not answer: try again later", passing=True)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HubError(f"{what}: the disk is full: free some space and try again")
+        return HubError(f"{what}: the disk is full: free some space and try again", passing=True)
     if type(error).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2") or isinstance(
         error, ConnectionError
     ):
         return HubError(f"{what}: the Hub cannot be reached ({name}): check the network", passing=True)
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):  # it names a path
+        why = f"the cache cannot be used ({error.strerror})"
+        return HubError(f"{what}: {why}: set HF_HOME to a folder that can be written", passing=True)
     return HubError(f"{what}: {_first_line(error) or name}; try again later")
 
 
@@ -166,6 +186,7 @@ def _explain_status(response: Any, what: str) -> HubError:
         return HubError(f"{what}: the Hub does not find it (404): check the name")
     if status == 429:
         wait = response.headers.get("retry-after", "")
+        wait = wait or "".join(re.findall(r";\s*t=(\d+)", response.headers.get("ratelimit", ""))[:1])
         return HubError(
             f"{what}: too many requests (429): try again in {f'{wait} s' if wait.isdigit() else 'some minutes'}", True
         )

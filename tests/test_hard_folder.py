@@ -28,7 +28,7 @@ from gan_demo.ui.sources import Repository
 
 DOCUMENTS = ("config.json", "snapshots/index.json", "metrics.json", "film.json")
 ASKED = ("film.webp", "grid.json?tiles=4", "walk.webp?stops=1,2&frames=4")
-MADE_WAY = "me/first made way for runs that others opened: open it again"
+MADE_WAY = "me/first made way for runs that others opened, or is public no longer: open it again"
 Damage = Callable[["Folder"], object]
 
 

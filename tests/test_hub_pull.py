@@ -1,5 +1,6 @@
 """What a person would lose: the run that was pushed, the same on any machine, or the word that says what is missing."""
 
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -69,6 +70,29 @@ def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double
         fetched = pull(double)
     assert fetched.commit == done.commit and "me/digits is no folder here and cannot be opened: " in fetched.trouble
     np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(SHIPPED).film([1]))
+
+
+def test_half_of_a_hub_that_answers_keeps_nothing_away_that_is_here(run, double):
+    first = push(run, double)
+    pull(double)
+    double.add("me/digits", {"notes.txt": b"a commit"})
+    double.answer(503, "paths-info")
+    fetched = pull(double)
+    assert fetched.commit == first.commit and "has trouble (503)" in fetched.trouble
+    double.recover()
+    assert pull(double).commit != first.commit
+
+
+def test_a_limit_of_requests_is_told_at_once(run, double, monkeypatch):
+    from huggingface_hub.utils import _http
+
+    naps: list[float] = []
+    monkeypatch.setattr(_http, "time", SimpleNamespace(**{**vars(time), "sleep": naps.append}))
+    push(run, double)
+    double.answer(429, "", RateLimit='"api";r=0;t=290')
+    with pytest.raises(HubError, match=r"too many requests \(429\): try again in 290 s"):
+        pull(double)
+    assert not naps
 
 
 def test_a_hub_that_cannot_be_asked_and_no_cache_is_one_line(double):

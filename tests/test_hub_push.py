@@ -113,6 +113,44 @@ def test_a_hub_that_refuses_stalls_or_hangs_up_is_one_line_and_nothing_half_done
     assert push(run, double).changed
 
 
+def test_another_model_is_not_replaced(run, double, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", double.url)
+    double.add("me/digits", {"config.json": b'{"architectures": ["Bert"]}', "model.safetensors": b"weights"})
+    for call in (lambda: publish.Publisher("me/digits"), lambda: push(run, double)):
+        with pytest.raises(HubError, match="me/digits holds another model, which a push would replace: choose another"):
+            call()
+    assert len(double.repos["me/digits"].commits) == 1
+
+
+def test_a_later_verdict_gets_a_tag_of_its_own(run, double):
+    (run.path / "metrics.json").rename(run.path / "aside.json")
+    first = push(run, double)
+    (run.path / "aside.json").rename(run.path / "metrics.json")
+    second = push(run, double)
+    assert double.repos["me/digits"].tags == {first.tag: first.commit, second.tag: second.commit}
+    assert "metrics.json" in double.repos["me/digits"].at(second.tag).files and first.tag != second.tag
+
+
+def test_a_new_trainings_snapshots_stand_beside_nothing_of_an_older_run(run, double):
+    push(run, double)
+    (run.path / "metrics.json").unlink()
+    (run.path / "discriminator.safetensors").unlink()
+    grow(run, 2)
+    pusher = SnapshotPusher("me/digits", endpoint=double.url)
+    pusher(run)
+    wait_until(lambda: len(double.repos["me/digits"].commits) == 3)
+    pusher.close()
+    there = double.repos["me/digits"].commits[-1].files
+    assert not {"metrics.json", "discriminator.safetensors", "snapshots/step-00018750.safetensors"} & set(there)
+    assert len([name for name in there if name.startswith("snapshots/step")]) == 2 and "README.md" in there
+
+
+def test_a_push_that_can_never_come_is_told_before_the_training(monkeypatch, double):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set: unset it, or push later with --resume"):
+        publish.Publisher("me/digits")
+
+
 def test_no_hub_at_all_is_one_line(run):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

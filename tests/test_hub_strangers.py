@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 from hub_double import SHIPPED, HubDouble, pull
+from waiting import wait_until
 
 from gan_demo import hub, wire
 from gan_demo.config import read_config
@@ -210,6 +211,33 @@ def test_weights_that_are_not_the_networks_are_refused(lie, files, double):
     lie(weights, quantized)
     put(files, save_weights(weights, {"format": "pt"}))
     refused(double, files, "does not fit|no finite float32|is damaged")
+
+
+def test_a_model_of_another_library_is_told_as_what_it_is(double):
+    double.add("them/bert", {"config.json": b'{"architectures": ["Bert"]}', "model.safetensors": b"weights"})
+    with pytest.raises(GanDemoError, match=r"them/bert holds no run \(it has no snapshots/index.json\): give"):
+        pull(double, "them/bert")
+    assert not double.asked("/resolve/")
+
+
+def test_a_visitors_run_that_is_public_no_longer_is_shown_to_nobody(files, double, own_cache, monkeypatch):
+    monkeypatch.setattr(hub, "connect", lambda token, _: wire.connect(token, double.url))
+    monkeypatch.setattr("gan_demo.ui.sources.HUB_SECONDS", 0)
+    double.add("some/run", files)
+    library = Library([str(SHIPPED)], allow_hub=True)
+    assert guests.Guests(library).open("some/run").result(60) == "some/run"
+    assert library.card("some/run")["title"]
+    double.repos["some/run"].private = True
+
+    def gone() -> bool:
+        try:
+            library.card("some/run")
+        except GanDemoError as error:
+            return "or is public no longer" in str(error)
+        return False
+
+    wait_until(gone)
+    assert "some/run" not in library.guests
 
 
 def test_a_visitors_name_goes_out_without_the_hosts_token_and_shows_nothing_private(files, double):

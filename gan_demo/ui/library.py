@@ -137,18 +137,19 @@ class Library:
         """Keep a run that a visitor opened; of MAX_GUESTS the least recently watched makes way, on the disk too."""
         left: list[Source] = []
         with self._looking:
-            guests = {**self.guests, source.name: run}
-            while len(guests) > MAX_GUESTS:
-                gone = next(iter(guests))
-                left.append(self._sources.pop(gone))
-                self._gone = (*self._gone, gone)[-MAX_GONE:]
-                for kept in (guests, self._players, self._cards):
-                    kept.pop(gone, None)
+            self.guests = {**self.guests, source.name: run}
             self._sources[source.name] = source
-            self.guests = guests
-        for one in left:  # a disk may take its time
-            if isinstance(one, Repository):
-                one.drop()
+            while len(self.guests) > MAX_GUESTS:
+                left.append(self._leave(next(iter(self.guests))))
+        _drop(left)
+
+    def _leave(self, key: str) -> Source:
+        """Keep a guest no longer, and return its source."""
+        self.guests = {name: run for name, run in self.guests.items() if name != key}
+        self._gone = (*self._gone, key)[-MAX_GONE:]
+        for kept in (self._players, self._cards):
+            kept.pop(key, None)
+        return self._sources.pop(key)
 
     def _key(self, source: Source, run: Run) -> str:
         if isinstance(source, Repository):
@@ -162,13 +163,18 @@ class Library:
 
     def _look(self, key: str) -> None:
         """Take the run's new state where it has one."""
+        left: list[Source] = []
         with self._looking:
-            if (source := self._sources.get(key)) is None or (run := source.news()) is None:
+            if (source := self._sources.get(key)) is None:
                 return
-            if key in self.runs:
+            run = source.news()
+            if source.gone and key in self.guests:
+                left.append(self._leave(key))
+            elif run and key in self.runs:
                 self.runs = {**self.runs, key: run}
-            elif key in self.guests:
+            elif run and key in self.guests:
                 self.guests = {**self.guests, key: run}
+        _drop(left)
 
     def _touch(self, key: str) -> None:
         """Somebody watches it: of the guests it is the last to make way."""
@@ -312,6 +318,12 @@ class Library:
         }
 
 
+def _drop(sources: Iterable[Source]) -> None:
+    for one in sources:  # a disk may take its time
+        if isinstance(one, Repository):
+            one.drop()
+
+
 def _facts(run: Run) -> dict[str, Any]:
     """What a card says that stays so until the run changes."""
     config = run.config
@@ -380,4 +392,4 @@ def quality(run: Run) -> dict[str, Any] | None:
 
 
 def _made_way(key: str) -> GanDemoError:
-    return GanDemoError(f"{key} made way for runs that others opened: open it again")
+    return GanDemoError(f"{key} made way for runs that others opened, or is public no longer: open it again")

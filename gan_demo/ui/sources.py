@@ -27,6 +27,7 @@ class Folder:
         self.path, self.name = path, path.name
         self.trouble = ""
         self.pending = False  # whether it is a run that only lacks its first snapshot
+        self.gone = False
         self._seen: object = None
         self._next = 0.0
 
@@ -86,6 +87,7 @@ class Repository:
         self.name = repo_id if revision == hub.MAIN else f"{repo_id}@{revision}"
         self.trouble, self.pending = "", True
         self.hopeless = False  # whether the Hub says that there is no such thing
+        self.gone = False  # whether it is no longer for everyone to see, and a visitor opened it
         self.commit = ""
         self.cache: Path | None = None  # a folder of its own, to be cleared away with it; None is the shared one
         self._token = False if guest else None
@@ -153,6 +155,7 @@ class Repository:
                 fetched.run.need(fetched.run.steps)  # here, so that no visitor waits for them
                 self.take(fetched)
         except GanDemoError as error:
+            self.gone = bool(self.commit) and self._token is False and isinstance(error, MissingError)
             if not self.commit:  # else what is on show stays good, and its commit is shown beside it
                 self.trouble, self.hopeless = str(error), isinstance(error, MissingError)
         finally:
