@@ -344,6 +344,8 @@ class Live:
         if job.wish.pictures:
             words = words.replace(str(job.wish.pictures), "the pictures")
         words = words.replace(str(self.data), self.data.name)
+        if (ran := words.partition("; train anew"))[1]:  # by options that no page has
+            words = f"{ran[0]}; turn the learning rates down, then go on or start anew"
         return f"{words[:1].upper()}{words[1:400].rstrip('.')}."
 
     # ---------------------------------------------------------------- afterwards

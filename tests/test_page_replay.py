@@ -168,6 +168,58 @@ def test_a_judged_run_opens_at_its_best(launch, visit, tmp_path):
     page.get_by_role("button", name="Best").click()
     visitor.sees(film[best])
     expect(page).not_to_have_url(re.compile("step="))
+    at = page.evaluate("""async () => {
+      document.querySelector("#film .play").click();
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+      return Number(document.querySelector("#film .scrub").value);
+    }""")
+    assert at >= best, "who asked for the best wants to see what comes after it"
+
+
+def test_a_click_on_the_slider_while_it_plays_stays_where_it_was(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
+    page = visitor.page
+    page.get_by_role("button", name="Loop").click()
+    page.locator("#film .play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    bar = page.locator("#film .scrub").bounding_box()
+    page.mouse.click(bar["x"] + bar["width"] * 0.6, bar["y"] + bar["height"] / 2)
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    at = int(page.locator("#film .scrub").input_value())
+    assert 0 < at < len(STEPS) - 1
+    expect(page).to_have_url(re.compile(f"step={STEPS[at]}"))
+    visitor.sees(players["a-plain"].film(range(16))[at])
+
+
+def test_a_crowd_that_is_told_to_wait_gets_its_pictures_by_itself(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    refusals = [503, 429]
+
+    def crowded(route) -> None:
+        if refusals:
+            route.fulfill(status=refusals.pop(), json={"error": "Too many."})
+        else:
+            route.continue_()
+
+    visitor.page.route("**/film.webp?seed=5", crowded)
+    visitor.page.locator("#seed input").fill("5")
+    expect(visitor.page.locator("#notice")).to_contain_text("Too many.")
+    visitor.sees(players["a-plain"].film(range(5, 21))[-1])
+    expect(visitor.page.locator("#notice")).not_to_contain_text("Too many.")
+    assert not refusals
+    visitor.forgive_the_network()
+
+
+def test_a_film_that_was_refused_is_told_again_where_one_comes_back_to_it(app, visit):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    visitor.page.route("**/film.webp?seed=5", lambda route: route.fulfill(status=400, json={"error": "It is gone."}))
+    visitor.page.locator("#seed input").fill("5")
+    expect(visitor.page.locator("#notice")).to_contain_text("It is gone.")
+    visitor.page.get_by_role("tab", name="Generate").click()
+    expect(visitor.page.locator("#notice")).not_to_contain_text("It is gone.")
+    visitor.page.get_by_role("tab", name="Replay").click()
+    expect(visitor.page.locator("#notice")).to_contain_text("It is gone.")
+    visitor.forgive_the_network()
 
 
 def test_times_are_said_as_a_person_says_them(app, visit):

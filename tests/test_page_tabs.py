@@ -184,6 +184,15 @@ def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
     expect(pad).to_have_attribute("data-spot", "7,5")
 
 
+def test_a_walk_that_plays_stops_where_the_pad_takes_its_place(app, visit):
+    page = visit(app).open(wait=WALK, model="a-plain", tab="walk").page
+    page.locator("#walk-film .loop").click()
+    page.locator("#walk-film .play").click()
+    expect(page.locator("#walk-film .film")).to_have_class(re.compile("playing"))
+    page.locator(".as-pad").check()
+    expect(page.locator("#walk-film .film")).not_to_have_class(re.compile("playing"))
+
+
 def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):
     visitor = visit(served).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
     gif = Image.open(io.BytesIO(saved(visitor, visitor.page.get_by_role("button", name="Save GIF"))))

@@ -152,7 +152,7 @@ DCGAN_ANIME = Recipe(
 
 RELATIVISTIC_ACGAN = Option(
     "the discriminator says which of two pictures is the real one, is kept from being steep (arXiv:2501.05441), and "
-    "learns the classes from real pictures alone: the same Frechet distance after a quarter as many pictures, at half "
+    "learns the classes from real pictures alone: the same Frechet distance after a third as many pictures, at half "
     "as many a second",
     {
         "loss": "relativistic",
@@ -163,6 +163,8 @@ RELATIVISTIC_ACGAN = Option(
     {
         "discriminator": "the same without dropout, the softmax in the loss",
         "loss": "relativistic pairing, R1 and R2 of gamma 0.05; L_C, in the discriminator on real pictures alone",
+        "batch, length": "100, 100 epochs; tried for 6 of them: Frechet distance 5.2 and 44% of the classes as asked after "
+        "3, 4.6 and 54% after 6",
     },
 )
 

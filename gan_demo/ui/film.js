@@ -12,6 +12,7 @@ const seek = part(".seek");
 let film = null; // what is on the stage: {sheet, layout, caption(index), ...} as given to show()
 let index = 0;
 let pinned = null;
+let fresh = false; // nobody has moved it yet from where it opened
 let playing = 0; // the animation frame that plays, 0 when still
 let drawn = false; // since the last animation frame
 let stale = false; // and moved again since then
@@ -117,6 +118,7 @@ function redraw() {
 // ---------------------------------------------------------------- moving
 
 function go(at) {
+  fresh = false;
   index = inside(at);
   redraw();
 }
@@ -142,7 +144,7 @@ function stop(remember = true) {
 
 function play() {
   if (!film || !last()) return;
-  let from = index >= last() || index === film.opening ? 0 : index;
+  let from = index >= last() || fresh ? 0 : index;
   let since = performance.now();
   let before = since;
   let speed = Number(part(".speed").value);
@@ -198,6 +200,8 @@ function pin(at) {
 async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
+  section.classList.toggle("anew", film?.name !== next.name || !grows(next)); // a run's growth dims nothing
+  section.ariaBusy = "true";
   const sheets = [sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)];
   try {
     const [sheet, second] = await Promise.all(sheets);
@@ -212,7 +216,10 @@ async function show(next, signal) {
     free(old?.sheet, old?.beside?.sheet);
     offer();
     scrub.max = last();
-    if (first || index > last()) index = inside(next.start());
+    if (first || index > last()) {
+      index = inside(next.start());
+      fresh = index === next.opening;
+    }
     part(".best").hidden = film.best === null || film.best === undefined;
     scrub.setAttribute("aria-label", film.axis);
     fit();
@@ -223,7 +230,10 @@ async function show(next, signal) {
     for (const one of sheets) one.then(free, () => {}); // the other may have come
     throw error;
   } finally {
-    if (mine === newestShow) section.classList.remove("loading");
+    if (mine === newestShow) {
+      section.classList.remove("loading");
+      section.ariaBusy = "false";
+    }
   }
 }
 
@@ -257,11 +267,12 @@ function offer() {
   part(".pinhead").hidden = pinned === null;
 }
 
+const grows = (next) => Boolean(next.steps) && next.steps.length !== film.steps?.length;
+
 /* Stay at the same steps in a film that has grown; who rests at the end without a pin goes along to the new one. */
 function follow(next) {
   const at = (frame) => Math.max(0, next.steps.findLastIndex((step) => step <= film.steps[frame]));
-  const grown = next.steps.length !== film.steps.length;
-  const still = !playing && (pinned === null || !grown);
+  const still = !playing && (pinned === null || !grows(next));
   index = still ? next.start() : at(index);
   if (pinned !== null) pinned = at(pinned);
 }
@@ -283,9 +294,8 @@ function chart() {
 // ---------------------------------------------------------------- hands
 
 scrub.addEventListener("input", () => {
-  const at = Number(scrub.value); // read first: stopping draws where the film stood
-  if (playing) stop();
-  go(at);
+  if (playing) stop(false); // the gesture's end tells where
+  go(Number(scrub.value));
 });
 scrub.addEventListener("change", rest);
 

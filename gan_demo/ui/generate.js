@@ -29,7 +29,9 @@ function question(card, state) {
 const load = gan.newest(async (signal) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
+  if (gan.state.model === card.key) drawControls(card, gan.state); // what hands are on does not wait for pictures
   section.classList.add("loading");
+  section.ariaBusy = "true";
   try {
     const asked = question(card, state);
     const [picture, facts] = await Promise.all([
@@ -39,11 +41,11 @@ const load = gan.newest(async (signal) => {
     const old = shown?.picture;
     shown = { card, facts, picture, rows: state.rows && card.classes !== null };
     old?.close();
-    if (gan.state.model === card.key) drawControls(card, gan.state); // as it is by now: a hand may have gone on
     drawGrid();
     section.dataset.shown = JSON.stringify(asked);
   } finally {
     section.classList.remove("loading");
+    section.ariaBusy = "false";
   }
   await drawClasses(card, state, signal);
 });
@@ -63,6 +65,7 @@ function drawControls(card, state) {
   part(".legend").textContent = card.verdict
     ? "Click a tile to take its seed everywhere. Under it: how sure the discriminator is that it is real."
     : "Click a tile to take its seed everywhere.";
+  if (state.rows && card.classes?.length > MOST) part(".legend").prepend(`The first ${MOST} classes. `);
 }
 
 function cut(canvas, index, scale = 1) {
@@ -145,7 +148,9 @@ async function drawClasses(card, state, signal) {
     const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip" });
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
     canvas.getContext("2d").drawImage(picture, 0, -index * height);
-    chip.append(canvas, name);
+    if ((index + 1) * height <= picture.height) chip.append(canvas); // of many classes the first MOST are drawn
+    chip.append(name);
+    chip.title = name;
     chip.dataset.index = index;
     return chip;
   });
@@ -172,7 +177,7 @@ part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").che
 part(".truncation").addEventListener("input", () => {
   if (!shown) return;
   gan.set({ truncation: Number(part(".truncation").value) });
-  drawControls(shown.card, gan.state); // what it says does not wait for the pictures
+  if (shown.card.key === gan.state.model) drawControls(shown.card, gan.state); // what it says waits for no picture
 });
 
 part(".grid").addEventListener("click", (event) => {

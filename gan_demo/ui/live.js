@@ -125,6 +125,11 @@ function offerData() {
   part(".data").value = options.some((one) => one.value === picked && !one.disabled) ? picked : recipe().data;
 }
 
+function offerLength(steps) {
+  if (!part(`.steps option[value="${steps}"]`)) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
+  part(".steps").value = steps;
+}
+
 /* `settled`: the status says how the knobs stand. */
 function drawControls(settled = true) {
   const free = !running();
@@ -135,6 +140,7 @@ function drawControls(settled = true) {
   if (!met && free && status.yours && status.resumable && offered(named(status))) {
     part(".recipe").value = named(status); // what "Go on" goes on with
     offerData();
+    offerLength(status.steps);
     knobs.set(status.rates, status.k);
   }
   if (!free && !element.querySelector("input[type=range]:active")) {
@@ -145,6 +151,7 @@ function drawControls(settled = true) {
     const data = status.pictures ? "" : status.dataset;
     if (status.pictures && !part(".data [value='']")) part(".data").append(new Option(status.yours ? "Your pictures" : "Somebody’s own", ""));
     part(".data").value = data;
+    offerLength(status.steps);
     if (settled) knobs.set(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free || sending;
@@ -190,7 +197,7 @@ const turn = gan.newest(async () => {
 });
 
 for (const one of OFFERS.recipes) part(".recipe").append(new Option(one.title, named({ recipe: one.name, option: one.option })));
-for (const steps of OFFERS.lengths) part(".steps").append(new Option(`${gan.number(steps)} steps`, steps));
+OFFERS.lengths.forEach(offerLength);
 if (offered(FIRST)) part(".recipe").value = FIRST;
 part(".steps").value = 3000;
 knobs.set(recipe().rates, recipe().k);

@@ -7,11 +7,12 @@ Object.assign(gan, (() => {
   const PAINTING = 120_000; // ms that a picture may take, which waits for its turn or for the Hub
   const PATIENCE = { json: 15_000, blob: PAINTING }; // ms for a whole answer
   const SUPERSEDED = 3000; // ms that a request goes on for which nobody waits any more
+  const LATER = [429, 502, 503, 504]; // too many at once, or a proxy before a server that comes back
   const AGAIN = 3000; // ms until a server that was away is asked once more
   const cards = new Map();
 
   /* What the server answers, read as "json" or "blob". Throws a sentence: its own, with its `status`, and `changed` where the
-     run has, or with `away` that there was no answer; or an AbortError once `signal` says that nobody wants it any more. */
+     run has, or with `away` that there was no answer, or none yet; or an AbortError once `signal` says that nobody wants it any more. */
   async function answer(url, as, { signal, patience = PATIENCE[as], ...request } = {}) {
     let response;
     let told;
@@ -22,10 +23,11 @@ Object.assign(gan, (() => {
       if (signal?.aborted) throw error;
       throw Object.assign(new Error(AWAY), { away: true });
     }
-    gan.reach("");
+    const away = LATER.includes(response.status);
+    if (!away) gan.reach("");
     if (response.ok) return told;
-    const sentence = told?.error ?? `The server could not do this (${response.status}).`;
-    throw Object.assign(new Error(sentence), { changed: told?.changed, status: response.status });
+    const sentence = told?.error ?? (away ? AWAY : `The server could not do this (${response.status}).`);
+    throw Object.assign(new Error(sentence), { changed: told?.changed, status: response.status, away });
   }
 
   const either = (signal, timeout) => (signal && AbortSignal.any ? AbortSignal.any([signal, timeout]) : signal ?? timeout);
@@ -95,7 +97,7 @@ Object.assign(gan, (() => {
       } catch (error) {
         if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
         else if (!signal.aborted) gan.fail(error);
-        if (error.away) again = setTimeout(next, AGAIN);
+        if (error.away) again = setTimeout(next, AGAIN * (1 + Math.random())); // a crowd comes back one by one
       } finally {
         running = null;
         if (waiting) {

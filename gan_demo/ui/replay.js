@@ -151,7 +151,9 @@ gan.film("replay").then((film) => {
   const pinnedFrame = (card) => (gan.state.pin === null ? null : gan.frameOf(card, gan.state.pin));
 
   gan.watch(async (state, changed) => {
-    if (["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name))) load(gan.wanted(changed));
+    const anew = ["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name));
+    const back = changed.includes("tab") && state.tab === "replay"; // what was refused may have been forgotten meanwhile
+    if (anew || back) load(gan.wanted(changed));
     else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
     if (changed.includes("pin") && !changed.includes("model")) film.pin(pinnedFrame(await gan.card(state.model)));
   });

@@ -93,6 +93,7 @@ class Stage:
             "option": job.wish.option,
             "dataset": job.wish.dataset or recipes.get(job.wish.recipe).dataset,
             "pictures": job.wish.pictures is not None,
+            "steps": job.wish.steps,
             "rates": job.control.learning_rates,
             "k": job.control.discriminator_steps,
             "seconds": round(self.live.seconds(), 1),

@@ -61,6 +61,17 @@
     }
   };
 
+  /* While something is shown to others the screen stays awake: canvases are no video to a system. */
+  let awake = null;
+  async function keepAwake() {
+    const wanted = (gan.state.talk || document.fullscreenElement) && !document.hidden;
+    if (!wanted) return void awake?.release();
+    awake ??= await navigator.wakeLock?.request("screen").catch(() => null);
+    awake?.addEventListener("release", () => (awake = null), { once: true });
+  }
+  gan.watch((_, changed) => changed.includes("talk") && keepAwake());
+  for (const kind of ["visibilitychange", "fullscreenchange"]) document.addEventListener(kind, keepAwake);
+
   function chooseClass(digit) {
     const classes = gan.run()?.classes;
     if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });

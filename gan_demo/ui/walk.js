@@ -84,6 +84,7 @@ function drawControls(state, card) {
   part(".add").disabled = state.pad || chain.length >= MOST;
   part(".pad").hidden = !state.pad;
   document.getElementById("walk-film").hidden = state.pad;
+  if (state.pad) gan.inFront()?.halt();
 }
 
 // ---------------------------------------------------------------- the walk as a film
@@ -221,11 +222,14 @@ part(".add").addEventListener("click", () => {
   gan.set({ stops: [...chain.slice(1), after(chain)] });
 });
 part(".save-gif").addEventListener("click", async () => {
+  part(".save-gif").disabled = true; // until it has come
   try {
     const card = await gan.card(gan.state.model);
     gan.download(await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)), "blob"), `${card.key}-walk.gif`);
   } catch (error) {
     gan.fail(error);
+  } finally {
+    part(".save-gif").disabled = gan.state.pad;
   }
 });
 
