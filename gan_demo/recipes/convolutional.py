@@ -163,8 +163,8 @@ RELATIVISTIC_ACGAN = Option(
     {
         "discriminator": "the same without dropout, the softmax in the loss",
         "loss": "relativistic pairing, R1 and R2 of gamma 0.05; L_C, in the discriminator on real pictures alone",
-        "batch, length": "100, 100 epochs; tried for 6 of them: Frechet distance 5.2 and 44% of the classes as asked after "
-        "3, 4.6 and 54% after 6",
+        "batch, length": "100, 100 epochs; tried for 6 of them: Frechet distance 5.2 and 44% of the classes as asked "
+        "after 3, 4.6 and 54% after 6",
     },
 )
 
