@@ -202,7 +202,7 @@ def test_what_visitors_opened_leaves_the_disk_when_it_makes_way(growing, own_cac
         shutil.copytree(growing.path, place / name / "cache")
     library = Library([str(growing.path)], allow_hub=True)
     guests = Guests(library)
-    stocked.add("me/broken", {"config.json": b"{"})
+    stocked.add("me/broken", {**growing.files(), "config.json": b"{"})
     with only_one(place / "of-another-page"):
         for number in range(4):
             stocked.add(f"me/number-{number}", growing.files())

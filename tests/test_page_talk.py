@@ -48,6 +48,19 @@ def test_keys_move_the_film_and_choose(served, visit, players):
     expect(page.locator("#seed input")).to_have_value(str(visitor.state("seed")))
 
 
+def test_a_talk_keeps_the_screen_awake(app, visit):
+    page = visit(app).open(model="a-plain").page
+    page.evaluate("""() => {
+      window.awake = 0;
+      const request = async () => (window.awake++, Object.assign(new EventTarget(), { release: () => window.awake-- }));
+      Object.defineProperty(navigator, "wakeLock", { value: { request } });
+    }""")
+    page.keyboard.press("p")
+    page.wait_for_function("window.awake === 1")
+    page.keyboard.press("Escape")
+    page.wait_for_function("window.awake === 0")
+
+
 def test_keys_rest_while_a_person_types(app, visit):
     visitor = visit(app).open(model="b-classes", seed=4)
     field = visitor.page.locator("#seed input")

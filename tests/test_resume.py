@@ -118,7 +118,7 @@ def test_a_run_goes_on_elsewhere_and_says_so(mnist, tmp_path, monkeypatch, capsy
     assert Run(tmp_path / "run").config.device == here and "start anew" not in capsys.readouterr().err
     state = torch.load(tmp_path / "run" / "state" / "state.pt", weights_only=True)
     torch.save(state | {"device": "cuda"}, tmp_path / "run" / "state" / "state.pt")
-    monkeypatch.setattr(training, "describe", lambda _: "cpu, another")
+    monkeypatch.setattr(training, "describe", lambda *_: "cpu, another")
     fit(small(PERCEPTRON), mnist, tmp_path / "run", 8, resume=True)
     assert Run(tmp_path / "run").config.device == f"{here}; then cpu, another"
     assert "another device or number of processes than before" in capsys.readouterr().err

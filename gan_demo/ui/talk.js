@@ -63,8 +63,9 @@
 
   /* While something is shown to others the screen stays awake: canvases are no video to a system. */
   let awake = null;
+  const allowed = document.featurePolicy?.allowsFeature("screen-wake-lock") ?? true; // not in every frame
   async function keepAwake() {
-    const wanted = (gan.state.talk || document.fullscreenElement) && !document.hidden;
+    const wanted = allowed && (gan.state.talk || document.fullscreenElement) && !document.hidden;
     if (!wanted) return void awake?.release();
     awake ??= await navigator.wakeLock?.request("screen").catch(() => null);
     awake?.addEventListener("release", () => (awake = null), { once: true });
