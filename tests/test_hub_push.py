@@ -7,13 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hub_double import SECRET, SHIPPED, HubDouble, hasty, push
-from waiting import wait_until
+from hub_double import SECRET, SHIPPED, hasty, push
 
 from gan_demo import card, hub, publish, wire
 from gan_demo.errors import GanDemoError
-from gan_demo.publish import SnapshotPusher
-from gan_demo.run import Run
 from gan_demo.wire import HubError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -129,20 +126,6 @@ def test_a_later_verdict_gets_a_tag_of_its_own(run, double):
     second = push(run, double)
     assert double.repos["me/digits"].tags == {first.tag: first.commit, second.tag: second.commit}
     assert "metrics.json" in double.repos["me/digits"].at(second.tag).files and first.tag != second.tag
-
-
-def test_a_new_trainings_snapshots_stand_beside_nothing_of_an_older_run(run, double):
-    push(run, double)
-    (run.path / "metrics.json").unlink()
-    (run.path / "discriminator.safetensors").unlink()
-    grow(run, 2)
-    pusher = SnapshotPusher("me/digits", endpoint=double.url)
-    pusher(run)
-    wait_until(lambda: len(double.repos["me/digits"].commits) == 3)
-    pusher.close()
-    there = double.repos["me/digits"].commits[-1].files
-    assert not {"metrics.json", "discriminator.safetensors", "snapshots/step-00018750.safetensors"} & set(there)
-    assert len([name for name in there if name.startswith("snapshots/step")]) == 2 and "README.md" in there
 
 
 def test_a_push_that_can_never_come_is_told_before_the_training(monkeypatch, double):
@@ -330,79 +313,3 @@ def test_names_in_the_card_show_and_do_nothing(run):
     from huggingface_hub import ModelCard
 
     assert ModelCard(text).data.license == "unknown" and ModelCard(text).data.tags[1].startswith("-script-alert-1-")
-
-
-# ---------------------------------------------------------------- snapshots, while training
-
-
-def grow(run: Run, to: int) -> None:
-    """Let the folder's index show the first `to` snapshots, as training would have written it by then."""
-    full = Run(SHIPPED).snapshots
-    run.snapshots = full[:to]
-    run._write_index()
-
-
-def watched(double: HubDouble) -> list[list[str]]:
-    return [commit.changed for commit in double.repos["me/digits"].commits[1:]] if double.repos else []
-
-
-def test_snapshots_go_up_in_order_each_with_the_index_that_names_it(run, double):
-    pusher = SnapshotPusher("me/digits", endpoint=double.url)
-    for count in (1, 2, 3):
-        grow(run, count)
-        pusher(run)
-        wait_until(lambda count=count: len(watched(double)) == count)
-        files = double.repos["me/digits"].commits[-1].files
-        assert {name for name in files if name.startswith("snapshots/step")} == {
-            f"snapshots/step-{step:08d}.safetensors" for step in run.steps
-        }
-        assert files["snapshots/index.json"] == (run.path / "snapshots/index.json").read_bytes()
-        assert "config.json" in files and "model.safetensors" not in files and "state/state.pt" not in files
-    pusher(run)  # with nothing new
-    wait_until(lambda: not pusher._news.is_set())
-    pusher.close()
-    assert [commit.title for commit in double.repos["me/digits"].commits[1:]] == ["step 0", "step 74", "step 129"]
-    assert double.asked("/commit/") == double.asked("preupload") == 3
-
-
-@pytest.mark.parametrize("where", ["create", "/commit/"])
-def test_a_failing_network_is_told_once_and_made_good_later(where, run, double, capfd):
-    double.drop(where)
-    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.05, 0.1))
-    for count in (1, 2):
-        grow(run, count)
-        pusher(run)  # returns at once: the training goes on
-    wait_until(lambda: double.asked(where) >= 3)
-    double.recover()
-    wait_until(lambda: len(watched(double)) and f"snapshots/step-{run.steps[-1]:08d}.safetensors" in
-               double.repos["me/digits"].commits[-1].files)  # fmt: skip
-    pusher.close()
-    said = capfd.readouterr().err.strip().splitlines()
-    assert len(said) <= 2 and "training goes on, trying again later" in said[0]
-
-
-def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, double, capfd):
-    double.answer(403, "create")
-    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(0.01, 0.01))
-    grow(run, 1)
-    pusher(run)
-    wait_until(lambda: not pusher._thread.is_alive())
-    grow(run, 2)
-    pusher(run)
-    pusher.close()
-    [line] = capfd.readouterr().err.strip().splitlines()
-    assert "(403)" in line and "training goes on, trying again at the end" in line
-    assert double.asked("create") == 1
-
-
-def test_a_silent_hub_does_not_hold_the_training_up(run, double):
-    double.stall()
-    grow(run, 1)
-    with hasty():
-        pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
-        pusher(run)
-        wait_until(lambda: double.asked("create") == 1)
-        pusher(run)  # while the first is still waiting for an answer
-        pusher.close(seconds=0.01)
-        with pytest.raises(HubError, match="does not answer"):
-            push(run, double)
