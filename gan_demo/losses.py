@@ -42,7 +42,7 @@ class BCE:
             "d_real": weight * _bce(on_real.source, draw(recipe.real_labels, on_real.source)),
             "d_fake": weight * _bce(on_fake.source, draw(recipe.fake_labels, on_fake.source)),
         }
-        terms |= _class_terms(recipe, on_real, real, on_fake, fake)
+        terms |= _d_class(recipe, on_real, real, on_fake, fake)
         return terms, _scores(on_real.source, on_fake.source)
 
     @staticmethod
@@ -50,7 +50,7 @@ class BCE:
         """Terms from fake images; the real ones are not looked at."""
         on_fake = look(*fake)
         terms = {"g": _bce(on_fake.source, draw(recipe.generator_labels, on_fake.source))}
-        return terms | _class_term(recipe, on_fake, fake)
+        return terms | _g_class(recipe, on_fake, fake)
 
 
 class Relativistic:
@@ -69,7 +69,7 @@ class Relativistic:
             "r1": recipe.gradient_penalty / 2 * squared_gradient_norm(on_real.source, real_images),
             "r2": recipe.gradient_penalty / 2 * squared_gradient_norm(on_fake.source, fake_images),
         }
-        terms |= _class_terms(recipe, on_real, real, on_fake, fake)
+        terms |= _d_class(recipe, on_real, real, on_fake, fake)
         return terms, _scores(ahead, -ahead)
 
     @staticmethod
@@ -78,7 +78,7 @@ class Relativistic:
         with torch.no_grad():
             on_real = look(*real)
         on_fake = look(*fake)
-        return {"g": F.softplus(on_real.source - on_fake.source).mean()} | _class_term(recipe, on_fake, fake)
+        return {"g": F.softplus(on_real.source - on_fake.source).mean()} | _g_class(recipe, on_fake, fake)
 
 
 def squared_gradient_norm(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -98,7 +98,7 @@ def _bce(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), labels)
 
 
-def _class_terms(recipe: Recipe, on_real: "Verdict", real: Batch, on_fake: "Verdict", fake: Batch) -> Terms:
+def _d_class(recipe: Recipe, on_real: "Verdict", real: Batch, on_fake: "Verdict", fake: Batch) -> Terms:
     """L_C of the discriminator (arXiv:1610.09585, equation 3), where it has an auxiliary classifier."""
     if on_real.classes is None or on_fake.classes is None:
         return {}
@@ -108,7 +108,7 @@ def _class_terms(recipe: Recipe, on_real: "Verdict", real: Batch, on_fake: "Verd
     return {"d_class": recipe.class_weight * loss}
 
 
-def _class_term(recipe: Recipe, on_fake: "Verdict", fake: Batch) -> Terms:
+def _g_class(recipe: Recipe, on_fake: "Verdict", fake: Batch) -> Terms:
     """L_C of the generator."""
     if on_fake.classes is None:
         return {}
