@@ -162,9 +162,8 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
         print(f"training into {options.out}; to watch it: {_opened(options.out)}", file=sys.stderr)
     trainer.fit()
     trainer.world.leave()
-    if trainer.world.first:
-        with disk_explained(options.out):
-            finish(trainer, options, images, publisher)
+    with disk_explained(options.out):
+        finish(trainer, options, images, publisher)
 
 
 def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[data.Images, Recipe]:

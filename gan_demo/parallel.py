@@ -1,6 +1,7 @@
 """Training in several processes, started by torchrun; one process is a world of one."""
 
 import os
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -70,5 +71,14 @@ class World:
         return items
 
     def leave(self) -> None:
+        """Part from the others. Only the first process returns: the rest have nothing left to do, and end here.
+
+        A thread of gloo's may still hold the last tensors. Let go of in an interpreter that is ending they abort
+        the process, and torchrun then ends the first one too.
+        """
         if self.size > 1:
             dist.destroy_process_group()
+        if not self.first:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
