@@ -101,7 +101,12 @@ def _add_manner(parser: Parser) -> None:
         help="the run's seed: with the same machine, threads and precision it gives the same run; 0 by default",
     )
     add("--resume", action="store_true", help="go on with the run in --out, or its default, exactly where it stopped")
-    add("--evaluate", action=argparse.BooleanOptionalAction, default=True, help="judge every snapshot at the end")
+    add(
+        "--evaluate",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="judge every snapshot at the end; yes by default",
+    )
 
 
 def _add_push(parser: Parser) -> None:

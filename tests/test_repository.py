@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 import app
 import train
-from gan_demo import data, recipes
+from gan_demo import card, data, recipes
 from gan_demo.run import Run
 
 FLOORS = {
@@ -112,6 +112,12 @@ def test_checkpoints_keep_their_budget_and_open():
             run.read_snapshot(step)
         named = {"index.json", *(snapshot.file for snapshot in run.snapshots)}
         assert {path.name for path in (folder / "snapshots").iterdir()} == named
+
+
+def test_the_shipped_cards_say_what_the_code_says_today():
+    for path in tracked("checkpoints/*/README.md"):
+        run = Run(path.parent)
+        assert card.text(run, run.read_metrics(), existing=path.read_text()) == path.read_text(), path
 
 
 def test_the_table_of_recipes_is_the_one_that_runs():

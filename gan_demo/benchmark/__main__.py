@@ -34,7 +34,12 @@ def main() -> int:
         epilog="sections: " + "; ".join(f"{name}: {what}" for name, what in SECTIONS.items()),
     )
     parser.add_argument("sections", nargs="*", metavar="SECTION", help="what to measure (default: everything)")
-    parser.add_argument("--runs", default=str(ROOT / "checkpoints"), help="the runs to measure with")
+    parser.add_argument(
+        "--runs",
+        default=str(ROOT / "checkpoints"),
+        metavar="SOURCE",
+        help="a run, or a folder of runs (default: the shipped ones)",
+    )
     parser.add_argument(
         "--visitors",
         type=between(1, 1000),
