@@ -11,7 +11,7 @@ from PIL import Image
 from gan_demo import illustrations
 from gan_demo.datasets import DATASETS
 from gan_demo.machine import duration
-from gan_demo.recipe import facts_table
+from gan_demo.recipe import OWN, facts_table
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
 
@@ -22,6 +22,7 @@ END = "<!-- gan-demo: the end of that part -->"
 OURS = re.compile(re.escape(START) + r"\n(?:(?!" + re.escape(START) + r").)*?" + re.escape(END), re.DOTALL)
 KEY = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a key of the front matter begins
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+ABOUT = ("license", "datasets", "tags")  # the keys of the front matter that say what was trained on what
 # A data set's name on the Hub, and the licence that weights trained on it may carry; "unknown" where none is stated.
 ON_THE_HUB = {
     "mnist": ("ylecun/mnist", "unknown"),
@@ -82,7 +83,8 @@ def text(run: Run, metrics: dict[str, Any] | None, repo_id: str | None = None, e
         theirs = theirs[: at.start()] + ours + theirs[at.end() :]
     else:
         theirs = (theirs.rstrip() + "\n\n" if theirs.strip() else "") + ours + "\n"
-    return _merged(metadata, front, _plain(run.config.name)) + theirs
+    names = {_plain(run.config.name), *(repo_id or "").split("/")[1:]}  # the folder's own card knows no repository
+    return _merged(metadata, front, names) + theirs
 
 
 # ---------------------------------------------------------------- front matter
@@ -125,23 +127,27 @@ def _model_index(run: Run, metrics: dict[str, Any], repo_id: str | None, dataset
     return {"model-index": ModelCardData(model_name=name, eval_results=results).to_dict()["model-index"]}
 
 
-def _merged(ours: dict[str, Any], front: re.Match[str] | None, local: str) -> str:
+def _merged(ours: dict[str, Any], front: re.Match[str] | None, names: set[str]) -> str:
     """Front matter with every line that is theirs, the keys that it lacks, and our figures renewed.
 
-    `local`: the run's name before it had a repository, which the folder's own card gives it.
+    `names`: those of the run, without a repository and in it.
     """
     if not front:
         return _dump(ours)
     theirs = _load(front[1])
     if theirs is None:  # it cannot be read: what a person broke, a person mends
         return front[0]
-    lines, added = front[1], {key: value for key, value in ours.items() if key not in theirs}
-    if "model-index" in ours and "model-index" in theirs:
-        renewed = _renewed(ours["model-index"], theirs["model-index"], local)
+    outdated = {key for key in ABOUT if theirs.get(key) != ours.get(key)} if _is_of_a_run(theirs) else set()
+    added = {key: value for key, value in ours.items() if key not in theirs or key in outdated}
+    if "model-index" in theirs:
+        renewed = _renewed(ours.get("model-index", []), theirs["model-index"], names)
         if renewed != theirs["model-index"]:
-            lines = "".join(part for part in KEY.split(lines) if not part.startswith("model-index"))
-            added["model-index"] = renewed
-    return "---\n" + lines + _dump(added).removeprefix("---\n") if added else front[0]
+            outdated.add("model-index")
+            added |= {"model-index": renewed} if renewed else {}
+    lines = "".join(part for part in KEY.split(front[1]) if part.partition(":")[0] not in outdated)
+    if not (added or outdated):
+        return front[0]
+    return "---\n" + lines + (_dump(added).removeprefix("---\n") if added else "---\n")
 
 
 def _load(lines: str) -> dict[str, Any] | None:
@@ -156,22 +162,34 @@ def _load(lines: str) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def _renewed(ours: list[dict[str, Any]], theirs: Any, local: str) -> list[dict[str, Any]]:
-    """Our results, with those of other measures, data sets and models that a person added."""
+def _is_of_a_run(theirs: dict[str, Any]) -> bool:
+    """Whether ABOUT stands there as we write it of one run or another, and so was chosen by no person."""
+    kinds = [(licence, [dataset]) for dataset, licence in ON_THE_HUB.values()] + [("unknown", None)]
+    tags = [["gan", name] for name in RECIPES]
+    return (theirs.get("license"), theirs.get("datasets")) in kinds and theirs.get("tags") in tags
+
+
+def _renewed(ours: list[dict[str, Any]], theirs: Any, names: set[str]) -> list[dict[str, Any]]:
+    """Our results, with those of other measures and models that a person added; an unjudged run has none of ours."""
     if not (isinstance(theirs, list) and all(isinstance(model, dict) for model in theirs)):
         return ours
-    [model] = ours
-    others = [other for other in theirs if other.get("name") not in (model["name"], local)]
-    same = [other for other in theirs if other.get("name") in (model["name"], local)]
-    added = [result for other in same for result in other.get("results") or [] if not _is_ours(result, model)]
-    return [{**model, "results": [*model["results"], *added]}, *others]
+    others = [model for model in theirs if model.get("name") not in names]
+    same = [model for model in theirs if model.get("name") in names]
+    added = [result for model in same for result in model.get("results") or [] if not _is_ours(result)]
+    if ours:
+        return [{**ours[0], "results": [*ours[0]["results"], *added]}, *others]
+    return [*([{**same[0], "results": added}] if added else []), *others]
 
 
-def _is_ours(result: Any, model: dict[str, Any]) -> bool:
-    """Whether a result was written here: of our data set, and of our measures alone."""
-    if not isinstance(result, dict) or result.get("dataset") != model["results"][0]["dataset"]:
-        return False
-    return all(isinstance(one, dict) and one.get("type") in MEASURES for one in result.get("metrics") or [])
+def _is_ours(result: Any) -> bool:
+    """Whether a result was written here, of this run or an earlier one: our measures under the names that we give."""
+    found = result.get("metrics") if isinstance(result, dict) else None
+    return isinstance(found, list) and all(
+        isinstance(one, dict)
+        and one.get("type") in MEASURES
+        and str(one.get("name", "")).startswith(f"{MEASURES[one['type']]}, ")
+        for one in found
+    )
 
 
 def _dump(metadata: dict[str, Any]) -> str:
@@ -215,9 +233,10 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         "```python\nfrom gan_demo import open_run\n\n"
         f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
-        f"## Figures\n\n{_figures(config.recipe, metrics)}",
+        f"## Figures\n\n{_figures(run, metrics)}",
         "![loss by step, quality by time](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
+        _turned(run),
         _options(run),
         f"## Data\n\n{_data(run)}",
         f"## Limits\n\n{_limits(run, metrics)}",
@@ -236,10 +255,14 @@ def _pictures(run: Run) -> str:
     return f"| {' | '.join(there)} |\n{'| --- ' * len(there)}|\n| {' | '.join(pictures)} |" if there else ""
 
 
-def _figures(recipe: str, metrics: dict[str, Any] | None) -> str:
+def _figures(run: Run, metrics: dict[str, Any] | None) -> str:
     """A table of the best and the last snapshot beside real images, or how to come by one."""
     if not metrics:
-        return f"Not judged yet: `python train.py {escape(recipe)} --out FOLDER --resume` does it where it was trained."
+        config = run.config
+        pictures = "" if config.dataset in DATASETS else " --data PICTURES"
+        steps = f" --steps {config.steps}" if 0 < config.steps < config.length else ""  # as far as it came
+        command = f"python train.py {escape(config.recipe)}{pictures} --out FOLDER --resume{steps}"
+        return f"Not judged yet: `{command}` does it where it was trained."
     key = metrics["measure"]
     names = [name for name in metrics["snapshots"][0] if name != "step"]
     rows = {row["step"]: row for row in metrics["snapshots"]}
@@ -261,6 +284,22 @@ def _figures(recipe: str, metrics: dict[str, Any] | None) -> str:
         )
     judge = f"Judge: {escape(metrics['judge'])}; {metrics['images']:,} images."
     return "\n".join(lines) + f"\n\n{judge} {meant}. The less {key}, the better.{after}"
+
+
+def _turned(run: Run) -> str:
+    """What this run has otherwise than the table of its recipe; of what was turned while it trained the last value."""
+    if run.config.recipe not in RECIPES:
+        return ""
+    ran = run.config.as_recipe()
+    planned = RECIPES[run.config.recipe].as_in(ran)
+    values = {name: (getattr(ran, name), getattr(planned, name)) for name in (*OWN, "image_size")}
+    told = {name: value for name, (value, usual) in values.items() if value != usual}
+    other = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in told.items())
+    return f"Otherwise than in the table, this run has: {other}." if other else ""
+
+
+def _value(value: object) -> str:
+    return " and ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
 
 
 def _options(run: Run) -> str:

@@ -343,7 +343,8 @@ class Live:
         words = last.removeprefix("train.py: ").replace(str(job.path), job.path.name)
         if job.wish.pictures:
             words = words.replace(str(job.wish.pictures), "the pictures")
-        words = words.replace(str(self.data), self.data.name)
+        if self.data.is_absolute() and self.data.name:
+            words = words.replace(str(self.data), self.data.name)
         if (ran := words.partition("; train anew"))[1]:  # by options that no page has
             words = f"{ran[0]}; turn the learning rates down, then go on or start anew"
         return f"{words[:1].upper()}{words[1:400].rstrip('.')}."

@@ -82,7 +82,10 @@ class Relativistic:
 
 
 def squared_gradient_norm(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Mean squared length of each verdict's gradient by its image; it has gradients itself."""
+    """Mean squared length of the gradient of all verdicts (N,) by each image (N, C, H, W); it has gradients itself.
+
+    That is each verdict's own (arXiv:2501.05441, equation 8) unless a batch norm ties the images of a batch together.
+    """
     with torch.autocast(images.device.type, enabled=False):
         (slopes,) = torch.autograd.grad(verdicts.sum(), images, create_graph=True)
         return slopes.float().square().sum((1, 2, 3)).mean()

@@ -77,12 +77,16 @@ class Recipe:
         return replace(self, title=f"{self.title} ({name})", facts=(*facts, own), **option.changes)
 
     def option_of(self, ran: "Recipe") -> str | None:
-        """The name of the option that `ran`, this recipe as it was trained, tells by its hyper-parameters."""
-        for name, option in self.options.items():
-            kept = {key: value for key, value in option.changes.items() if key not in OWN}
-            if all(getattr(ran, key) == value for key, value in kept.items()):
-                return name
-        return None
+        """The name of the option that `ran`, this recipe as it was trained, tells by its hyper-parameters.
+
+        Of several that fit the one that changes most: another's changes may be among its own.
+        """
+        kept = {
+            name: [(key, value) for key, value in option.changes.items() if key not in OWN]
+            for name, option in self.options.items()
+        }
+        fitting = [name for name in kept if all(getattr(ran, key) == value for key, value in kept[name])]
+        return max(fitting, key=lambda name: len(kept[name]), default=None)
 
     def as_in(self, ran: "Recipe") -> "Recipe":
         """This recipe with the option that `ran` was trained with."""

@@ -64,7 +64,7 @@ def read(trainer: "Trainer", run: Run) -> None:
     if trainer.world.first:
         with disk_explained(run.path):
             run.sweep()
-            run.rewind(trainer.step, trainer.unscheduled)
+            run.rewind(trainer.step)
 
 
 def _restore(trainer: "Trainer", state: dict[str, Any]) -> None:

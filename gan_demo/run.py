@@ -12,7 +12,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -279,8 +279,8 @@ class Run:
                 rows.append(row)
         return rows
 
-    def rewind(self, step: int, without: int | None = None) -> None:
-        """Forget what was written after `step`, which a resumed run writes again, and the snapshot `without`."""
+    def rewind(self, step: int) -> None:
+        """Forget what was written after `step`, which a resumed run writes again."""
         rows = [row for row in self.read_history() if row["step"] <= step]
         if rows:
             text = io.StringIO()
@@ -290,10 +290,13 @@ class Run:
             write_file(self.path / "history.csv", text.getvalue())
         else:
             (self.path / "history.csv").unlink(missing_ok=True)
-        kept = [snapshot for snapshot in self.snapshots if snapshot.step <= step and snapshot.step != without]
-        dropped = [snapshot for snapshot in self.snapshots if snapshot not in kept]
+        self.drop([later for later in self.steps if later > step])
+
+    def drop(self, steps: Collection[int]) -> None:
+        """Remove the snapshots of these steps; of those that are not there nothing is said."""
+        dropped = [snapshot for snapshot in self.snapshots if snapshot.step in steps]
         if dropped:
-            self.snapshots = kept
+            self.snapshots = [snapshot for snapshot in self.snapshots if snapshot not in dropped]
             self._write_index()
         for snapshot in dropped:  # after the index, which never names a file that is not there
             (self.path / "snapshots" / snapshot.file).unlink(missing_ok=True)

@@ -88,7 +88,7 @@ class Trainer:
         self.classes = images.classes if recipe.conditional else []
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
         self.listeners: list[Callable[[Run], None]] = []  # called after each snapshot; they must return at once
-        self.unscheduled: int | None = None  # the snapshot of a stop, which a resumed run drops
+        self.unscheduled: int | None = None  # the snapshot of a stop, which goes when a later one is there
         self.gan = GAN(recipe, len(self.classes), self.world, self.device, options.precision, options.seed)
         self.snapshots = options.snapshots or SNAPSHOTS
         self.sums: Terms = {}  # of the steps since the last log line, on the device
@@ -117,10 +117,10 @@ class Trainer:
             run = Run(options.out)
             self._check_images(run.config)
             resume.read(self, run)
-            if self.world.first and run.config.length != options.length:
+            config = replace(run.config, length=options.length, steps=min(run.config.steps, self.step))
+            if self.world.first and config != run.config:
                 with disk_explained(options.out):  # at once: a kill before the next snapshot would forget it
-                    done = min(run.config.steps, self.step)
-                    run.write_config(replace(run.config, length=options.length, steps=done))
+                    run.write_config(config)
             self.world.gather(None)  # the others wait until it is rewound
             return run if self.world.first else Run(options.out)
         config = Config.of(
@@ -212,9 +212,9 @@ class Trainer:
                     self._save(snapshot=False)
             # At the end all processes leave the loop by themselves: a signal that only one has heard counts no more.
             stopped = self.stopped_by and (self.world.size == 1 or self.step < self.options.length)
-            if stopped or self.step != self.last_snapshot:
-                self.unscheduled = self.step if self.stopped_by and self.step != self.last_snapshot else None
-                self._save(snapshot=True)
+            apart = self.step != self.last_snapshot or self.step == self.unscheduled  # of an earlier stop, just resumed
+            if stopped or apart:
+                self._save(snapshot=True, unscheduled=apart and bool(self.stopped_by))
 
     def _now(self) -> float:
         return time.monotonic() - self.idle
@@ -326,7 +326,7 @@ class Trainer:
 
     # ---------------------------------------------------------------- saving
 
-    def _save(self, snapshot: bool) -> None:
+    def _save(self, snapshot: bool, unscheduled: bool = False) -> None:
         """Write a snapshot with all that goes with it, then the state, which vouches for the rest."""
         self._check_finite()
         if not all(bool(weights.isfinite().all()) for weights in self.gan.generator.parameters()):
@@ -337,6 +337,9 @@ class Trainer:
             self.run.check_there()
             if snapshot:
                 self._write_snapshot()
+                if self.unscheduled not in (None, self.step):
+                    self.run.drop([self.unscheduled])
+                self.unscheduled = self.step if unscheduled else None
             resume.write(self, random_states)
             for listener in self.listeners if snapshot else ():
                 listener(self.run)

@@ -3,14 +3,18 @@
 import socket
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
+from conftest import ROOT
 from hub_double import SECRET, SHIPPED, hasty, push
 
 from gan_demo import card, hub, publish, wire
 from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
 from gan_demo.wire import HubError
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -273,6 +277,29 @@ def test_the_cards_figures_are_what_was_measured_and_the_hub_can_read_them(run):
     assert all("2,000 images, step 18,750" in result.metric_name for result in data.eval_results)
     text = card.text(run, metrics, "me/digits")
     assert 'player = open_run("me/digits")' in text and metrics["judge"].split(",")[0] in text
+
+
+def test_a_card_keeps_nothing_of_the_run_that_was_there_before(run):
+    other = Run(ROOT / "checkpoints" / "mlp-fashion")
+    before = card.text(other, other.read_metrics(), "me/digits").replace(
+        "model-index:", "thumbnail: x.png\nmodel-index:"
+    )
+    for metrics in (run.read_metrics(), None):
+        merged, alone = (card.text(run, metrics, "me/digits", theirs) for theirs in (before, None))
+        fresh, found = (yaml.safe_load(text.split("---\n")[1]) for text in (alone, merged))
+        assert found == fresh | {"thumbnail": "x.png"}
+        assert card.text(run, metrics, "me/digits", merged) == merged
+    assert "model-index" not in found and "Fashion" not in merged
+
+
+def test_a_card_says_what_a_person_set_otherwise_and_how_a_stopped_run_is_judged(run):
+    assert "Otherwise than in the table" not in card.text(run, None)
+    config = run.config
+    own = {"batch_size": 256, "ema": 0.0, "learning_rates": (0.01, 0.02)}
+    run.write_config(replace(config, length=10**6, dataset="mine", hyperparameters=config.hyperparameters | own))
+    text = card.text(Run(run.path), None)
+    assert "this run has: batch size 256; ema 0; learning rates 0.01 and 0.02." in text
+    assert "`python train.py dcgan-mnist --data PICTURES --out FOLDER --resume --steps 18750` does it" in text
 
 
 def test_a_card_is_written_where_huggingface_hub_is_missing(run, monkeypatch):

@@ -47,6 +47,28 @@ def test_a_stopped_and_resumed_run_ends_as_the_unbroken_one(recipe, precision, m
     assert files[0] == files[1]
 
 
+def test_the_snapshot_of_a_stop_stays_until_a_later_one_is_there(mnist, tmp_path, after_each_step):
+    """A page shows it meanwhile, and the run says that it has come so far."""
+    out, options = tmp_path / "run", {"length": 24, "snapshots": 2}
+    after_each_step(stop_at(7))
+    fit(small(PERCEPTRON), mnist, out, **options)
+    seen = []
+
+    def look(trainer):
+        seen.append(Run(out).steps)
+        stop_at(20)(trainer)
+
+    after_each_step(look)
+    fit(small(PERCEPTRON), mnist, out, resume=True, **options)
+    assert seen == [[0, 7]] * 13
+    run = Run(out)
+    assert run.steps == [0, 20] and run.config.steps == 20 and not (out / "samples/step-00000007.png").exists()
+    after_each_step(stop_at(None))
+    fit(small(PERCEPTRON), mnist, out, length=20, snapshots=2, resume=True)  # no step further: an end like any other
+    fit(small(PERCEPTRON), mnist, out, resume=True, **options)
+    assert Run(out).steps == [0, 20, 24]
+
+
 def test_the_speed_after_a_resume_counts_what_was_trained_since(mnist, tmp_path, monkeypatch, after_each_step):
     """A stop in the middle of two log lines carries the terms over, and no images."""
     monkeypatch.setattr(training, "LOGS", 1)  # a line every hundred steps

@@ -57,6 +57,15 @@ CLASSIFIER = Option(
         "optimiser": "Adam 2e-4 for both, betas (0.5, 0.999), as without this option",
     },
 )
+HALF_CLASSIFIER = Option(
+    "as `classifier`, both networks at half their widths: twice as fast, and sixteen snapshots are 8 MB instead of 25",
+    {**CLASSIFIER.changes, "generator_widths": (128, 64, 32), "discriminator_widths": (32, 64)},
+    {
+        **CLASSIFIER.facts,
+        "generator": "linear 128x7x7, the same layers of 64, 32 and 1; leaky slope 0.2, no bias before a batch norm",
+        "discriminator": "the same layers of 32 and 64; the sigmoid lives in the loss",
+    },
+)
 SLIM_CLASSIFIER = Option(
     "small networks, a strong auxiliary classifier and large learning rates: recognisable in a minute, for a talk",
     {**SLIM.changes, "batch_size": 64, "class_weight": 3.0},
@@ -92,7 +101,7 @@ def conditional(name: str, title: str, dataset: str) -> Recipe:
     """DCGAN_MNIST with the class told to both networks."""
     facts = (CONDITIONING_FACT, BALANCE_FACT, *(fact for fact in DCGAN_MNIST_FACTS if fact[0] != BALANCE_FACT[0]))
     own = replace(DCGAN_MNIST, name=name, title=title, dataset=dataset, facts=facts)
-    options = {"classifier": CLASSIFIER, "slim": SLIM_CLASSIFIER}
+    options = {"classifier": CLASSIFIER, "half": HALF_CLASSIFIER, "slim": SLIM_CLASSIFIER}
     return replace(own, conditional=True, learning_rates=(2e-4, 2e-4), options=options)
 
 
@@ -107,7 +116,8 @@ RELATIVISTIC = Option(
         "generator_labels": (1.0, 1.0),
     },
     {
-        "labels": "none: which of a real and a fake face is the real one (relativistic pairing), R1 and R2 of gamma 1",
+        "labels": "none: which of a real and a fake face is the real one (relativistic pairing), R1 and R2 of gamma 1, "
+        "through batch norm, which the paper's networks do without",
         "batch, length": "64, 100 epochs (33,800 steps); tried for 26 of them: sliced Wasserstein distance 21 "
         "after 12 epochs, 16.7 after 16, 15.0 after 22, 14.5 after 26",
     },
