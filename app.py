@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gan_demo.arguments import Parser, between, given
 from gan_demo.errors import GanDemoError
+from gan_demo.hub import ENDING
 from gan_demo.live import Live, is_loopback
 from gan_demo.run import folders
 from gan_demo.ui.library import Library
@@ -59,6 +60,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add("--out", type=given, default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
+    options.host = options.host.strip("[]")  # of an IPv6 address, as a browser wants it
     alone = is_loopback(options.host) and not (on_a_space or options.share)
     options.private = alone and options.allow_training is None  # who allows it expressly may have a proxy before it
     if options.allow_training is None:
@@ -120,4 +122,7 @@ def default_sources() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        ENDING.set()  # the interpreter waits for what the Hub is sending: let no file begin

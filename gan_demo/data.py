@@ -202,6 +202,11 @@ def _room(count: int, channels: int, size: int) -> np.ndarray:
 # ---------------------------------------------------------------- anyone's own pictures
 
 
+# What lies in a data folder by these names is a published data set.
+PUBLISHED = {place.split("/")[0] for dataset in DATASETS.values() for place in _places(dataset) if place}
+PUBLISHED.add("cifar-10-python.tar.gz")
+
+
 def is_of_its_own(path: Path) -> bool:
     """Whether `path` is a zip or folder of pictures, and not a data folder that the published set may be put into.
 
@@ -212,8 +217,7 @@ def is_of_its_own(path: Path) -> bool:
             raise GanDemoError(f"{path} does not exist: give a folder or zip of pictures with --data")
         return path.exists()
     inside = {child.name for child in path.iterdir() if is_wanted(child.name)}
-    known = {place.split("/")[0] for dataset in DATASETS.values() for place in _places(dataset) if place}
-    if not inside or inside & {*known, "cifar-10-python.tar.gz"}:
+    if not inside or inside & PUBLISHED:
         return False
     kinds = {file.suffix.lower() for file in _files_under(path)}
     if not kinds & set(SUFFIXES) and kinds & set(UNREAD):

@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -28,6 +29,7 @@ REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MB = 10**6
 INDEX = "snapshots/index.json"
+ENDING = threading.Event()  # the program is: no further file is fetched
 
 # What a run folder may hold beside its snapshots, and the size that no honest file exceeds.
 SIDE_FILES = {
@@ -385,6 +387,8 @@ def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cac
     place: dict[str, Any] = {"revision": commit, "cache_dir": cache, "etag_timeout": READ_SECONDS}
 
     def one(name: str) -> Path:
+        if ENDING.is_set():  # the interpreter would wait for all that are in the queue
+            raise HubError(f"{repo_id} was not fetched: the program is ending, start it again")
         with explained(f"{repo_id}: {name} cannot be fetched"):
             return Path(api.hf_hub_download(repo_id, name, **place))
 

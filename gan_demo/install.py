@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import venv
@@ -55,10 +56,23 @@ def _has_pip(python: Path) -> bool:
 
 
 def run(python: Path, *arguments: str) -> int:
-    """Run the interpreter in the repository's root and return its exit status; Ctrl-C is left to it."""
+    """Run the interpreter in the repository's root and return its exit status.
+
+    Ctrl-C is left to it, for it has got the same signal; what else would end this process alone is handed on.
+    """
     process = subprocess.Popen([python, *arguments], cwd=ROOT)
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # it has got the same signal, and ends by itself
-            continue
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    handed = {name: handler for name, handler in before.items() if handler != signal.SIG_IGN}  # nohup wants none
+    for name in handed:
+        signal.signal(getattr(signal, name), lambda number, _: process.send_signal(number))
+    try:
+        while True:
+            try:
+                status = process.wait()
+                return status if status >= 0 else 128 - status  # as a shell says it of a signal
+            except KeyboardInterrupt:
+                continue
+    finally:
+        for name, handler in handed.items():
+            signal.signal(getattr(signal, name), handler)

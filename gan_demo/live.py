@@ -23,7 +23,7 @@ from gan_demo import recipes
 from gan_demo.control import PARENT, Control
 from gan_demo.data import on
 from gan_demo.datasets import DATASETS
-from gan_demo.errors import GanDemoError
+from gan_demo.errors import GanDemoError, without_path
 from gan_demo.machine import cores
 from gan_demo.points import SHAPES
 from gan_demo.recipe import Pair, full_name
@@ -69,6 +69,7 @@ class Job:
     process: subprocess.Popen = field(init=False)
     stopping: bool = False
     stopped_at: float = 0.0  # when it was told to stop
+    overdue: bool = False  # told by nobody, but for its time was over
     ended: tuple[str, str] | None = None  # "done", "stopped" or "failed", and a sentence
     log_start: int = 0  # where this process's words begin in the log
     since: float = 0.0  # when the clock last began to run
@@ -86,7 +87,7 @@ class Live:
 
         `private`: nobody but who sits at this machine is told anything, so paths outside of this folder may be.
         """
-        self.out, self.data, self.limit, self.private = Path(out), Path(data), limit, private
+        self.out, self.data, self.limit, self.private = Path(out), Path(data).expanduser(), limit, private
         self.job: Job | None = None
         self._lock = threading.RLock()
 
@@ -239,7 +240,11 @@ class Live:
                 return
             job.stopping, job.stopped_at = True, time.monotonic()
             if os.name == "nt":  # no signal there lets a process save first
-                self._steer(paused=False, seconds=0)
+                try:
+                    self._steer(paused=False, seconds=0)
+                except GanDemoError:
+                    job.stopping = False  # it was not told
+                    raise
             else:
                 job.process.send_signal(signal.SIGINT)
 
@@ -302,6 +307,7 @@ class Live:
                 elif over > LOST_SECONDS / 2 and not job.stopping:
                     with suppress(GanDemoError):  # it has ended meanwhile, or its folder cannot be written
                         self.stop()
+                        job.overdue = True
         with self._lock:
             job.before = self.seconds()
             ended = self._end(job, process.returncode)
@@ -322,7 +328,10 @@ class Live:
             why = "" if job.stopping else why
             return "stopped", f"Stopped{why} at step {reached:,} of {length:,}; everything is saved."
         if status in (130, -signal.SIGINT):
-            return "stopped", "Stopped before the first step." if run is None else "Stopped; what was saved is there."
+            if run:
+                return "stopped", "Stopped; what was saved is there."
+            why = " for its pictures took too long to come: fetch them with train.py, or choose others"
+            return "stopped", f"Stopped before the first step{why if job.overdue else ''}."
         left = f"; it is saved up to step {run.steps[-1]:,}" if run and run.snapshots else ""
         if status < 0:
             name = signal.Signals(-status).name
@@ -340,11 +349,10 @@ class Live:
         last = next((line for line in reversed(lines) if line.startswith("train.py: ")), None)
         if last is None:
             return ""  # a traceback, which names folders
-        words = last.removeprefix("train.py: ").replace(str(job.path), job.path.name)
+        words = without_path(last.removeprefix("train.py: "), job.path, job.path.name)
         if job.wish.pictures:
-            words = words.replace(str(job.wish.pictures), "the pictures")
-        if self.data.is_absolute() and self.data.name:
-            words = words.replace(str(self.data), self.data.name)
+            words = without_path(words, job.wish.pictures, "the pictures")
+        words = without_path(words, self.data, self.data.name)
         if (ran := words.partition("; train anew"))[1]:  # by options that no page has
             words = f"{ran[0]}; turn the learning rates down, then go on or start anew"
         return f"{words[:1].upper()}{words[1:400].rstrip('.')}."

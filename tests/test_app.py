@@ -3,15 +3,18 @@
 import os
 import runpy
 import signal
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
+from waiting import wait_until
 
 import app
 from gan_demo import install
-from gan_demo.errors import GanDemoError
+from gan_demo.errors import GanDemoError, without_path
 from gan_demo.ui.library import Library
 
 SHIPPED = ROOT / "checkpoints"
@@ -84,6 +87,26 @@ def test_sigterm_ends_what_trains_before_the_page(monkeypatch):
     app.end_with(SimpleNamespace(close=lambda: ends.append("closed")))
     handlers[signal.SIGTERM](signal.SIGTERM, None)
     assert ends == ["closed", (os.getpid(), signal.SIGTERM)] and handlers[signal.SIGTERM] == signal.SIG_DFL
+
+
+def test_whoever_ends_the_one_command_ends_what_it_runs(tmp_path):
+    """A container's or a service's manager knows the first process alone."""
+    mark = tmp_path / "mark"
+    inner = f"import pathlib, time; pathlib.Path({str(mark)!r}).touch(); time.sleep(60)"
+    outer = f"import sys; from gan_demo import install; sys.exit(install.run(sys.executable, '-c', {inner!r}))"
+    process = subprocess.Popen([sys.executable, "-c", outer], cwd=ROOT)
+    wait_until(mark.exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM  # the child's end, waited for
+
+
+def test_an_address_of_ipv6_may_stand_in_brackets():
+    assert [app.parse(["--host", host]).host for host in ("[::1]", "::1")] == ["::1", "::1"]
+
+
+def test_a_run_or_data_in_the_folder_at_hand_garbles_no_sentence():
+    assert without_path("No. Give 1.5.", Path("."), "") == "No. Give 1.5."
+    assert without_path("/a/b/c.png is gone", Path("/a/b"), "mine") == "mine/c.png is gone"
 
 
 def test_one_command_installs_and_runs_the_app_with_its_options(monkeypatch, capfd):

@@ -14,8 +14,14 @@ from gradio_client.exceptions import AppError
 from hard import NUMBERS, ODD_TEXT, VALUES, hard, one_line
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from gan_demo.errors import GanDemoError
+from gan_demo.ui.guard import Guard
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import FILES
 from gan_demo.ui.query import Query
@@ -168,6 +174,20 @@ def test_nobody_has_the_server_fetch_an_address_for_them(served, request, addres
     for sign in ("=", "/"):
         status, _, body = ask(request.getfixturevalue(served), f"/gradio_api/file{sign}{address}")
         assert status == 403 and b"nothing is fetched from elsewhere" in body, body
+
+
+@pytest.mark.parametrize("prefix", ["", "/gan"])
+def test_a_proxy_s_prefix_neither_shuts_the_page_nor_opens_what_is_shut(prefix):
+    """GRADIO_ROOT_PATH: Starlette routes without it, and so it is asked without it."""
+
+    async def answer(request):
+        return PlainTextResponse("here")
+
+    server = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])], middleware=[Middleware(Guard)])
+    with TestClient(server, root_path=prefix) as browser:
+        assert browser.post(f"{prefix}/gradio_api/queue/join", json={}).text == "here"
+        assert browser.get(f"{prefix}/gradio_api/file=https://example.org/x").status_code == 403
+        assert browser.post(f"{prefix}/gradio_api/upload").status_code == 403
 
 
 @pytest.mark.parametrize("served", ["app", "ssr_app"])

@@ -16,6 +16,7 @@ from waiting import wait_until
 
 from gan_demo import control, data, live, open_run, points, recipes, reproduce, training
 from gan_demo.control import Control
+from gan_demo.data import is_of_its_own
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Job, Live, Wish
 from gan_demo.run import Run
@@ -331,6 +332,24 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
     long = {f"cats/{'x' * 96}.png", f"cats/{'é' * 48}.png"}
     assert inside == {"evil.png", "etc/a.png", "x/b.PNG", "cats/c.png", "dogs/d.jpg", "_/e.png", *long}
     assert kept.add(identity, [("cats/c.png", b"others")]) == 8  # in its place
+    classes = {
+        "C++": "C++",
+        "C#": "C#",
+        "कि": "कि",
+        "की": "की",
+        "Ha\u0308nde": "Hände",
+        "anime": "anime_",
+        "a:b": "a_b",
+    }
+    apart = kept.begin()
+    assert kept.add(apart, [(f"{name}/a.png", b"pixels") for name in classes]) == len(classes)
+    assert {path.name for path in kept.filled(apart).iterdir()} == set(classes.values())
+    assert is_of_its_own(kept.folder(apart))
+    os.utime(kept.folder(apart), (0, 0))
+    kept.add(apart, [("C#/b.png", b"pixels")])
+    assert kept.folder(apart).stat().st_mtime > 0  # so that it does not make way as the oldest
+    with pytest.raises(GanDemoError, match="no pictures to train on: drop some"):
+        kept.filled(kept.begin())
     for wrong in ("", "..", "0" * 12, "../" + identity):
         with pytest.raises(GanDemoError, match="not here any more"):
             kept.folder(wrong)

@@ -77,7 +77,8 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        if sentence := refusal(scope["method"], scope["path"], Headers(scope=scope)):
+        asked = scope["path"].removeprefix(scope.get("root_path", ""))  # as it is routed, GRADIO_ROOT_PATH left out
+        if sentence := refusal(scope["method"], asked, Headers(scope=scope)):
             await waste({"more_body": True}, receive)
             return await JSONResponse({"error": sentence}, 403)(scope, receive, dressed)
         said = Headers(scope=scope).get("content-length", "0")

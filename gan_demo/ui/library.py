@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan_demo import film, hub
 from gan_demo.config import is_number
-from gan_demo.errors import GanDemoError
+from gan_demo.errors import GanDemoError, without_path
 from gan_demo.points import SHAPES
 from gan_demo.run import Run, folders
 from gan_demo.ui.cache import ByteCache
@@ -208,6 +208,8 @@ class Library:
         run = self.run(key)
         with self._opening:
             player = self._players.pop(key, None)
+            if player and player.run.path != run.path:  # of a guest that has made way since, its files with it
+                player = None
             if player is None or (player.run.revision, player.run.label) != (run.revision, run.label):
                 from gan_demo.player import Player
 
@@ -237,7 +239,7 @@ class Library:
     def public(self, key: str, error: GanDemoError) -> str:
         """What an error says of that run, without a path of this machine."""
         run = self.runs.get(key) or self.guests.get(key)
-        return str(error).replace(str(run.path), key) if run else str(error)
+        return without_path(str(error), run.path, key) if run else str(error)
 
     def has_changed(self, key: str, revision: str) -> bool:
         """Whether the run is there, and no longer what it was at that revision."""

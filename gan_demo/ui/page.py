@@ -125,13 +125,13 @@ def launch_options(library: Library, live: Live | None = None) -> dict[str, Any]
 def serve(library: Library, live: Live | None, host: str, port: int | None, share: bool) -> None:
     """Serve the page until it is interrupted; GanDemoError where that address cannot be had."""
     _check_address(host)
-    _ask_no_proxy_for_this_machine()
+    _ask_no_proxy_for_this_machine(host)
     declare_zero_gpu()
     dress_node()
     page, options = build(library, live), launch_options(library, live)
     try:
         page.launch(
-            server_name=host,
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
             share=share,
             prevent_thread_lock=True,
@@ -146,9 +146,9 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
     page.block_thread()
 
 
-def _ask_no_proxy_for_this_machine() -> None:
+def _ask_no_proxy_for_this_machine(host: str) -> None:
     """Gradio asks its own server whether it answers, and would ask a company's proxy for it."""
-    here = ["127.0.0.1", "localhost", "::1"]
+    here = ["127.0.0.1", "localhost", "::1", host]
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), *here]))
 
@@ -156,7 +156,7 @@ def _ask_no_proxy_for_this_machine() -> None:
 def _check_address(host: str) -> None:
     """Raise GanDemoError where it is none of this machine's: Gradio would try it at a hundred ports, for minutes."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)[0]
+        family, kind, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.bind(address)
     except (OSError, UnicodeError):  # the latter of a name that none can be

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from gan_demo import hub
-from gan_demo.errors import GanDemoError
+from gan_demo.errors import GanDemoError, without_path
 from gan_demo.run import Run
 from gan_demo.wire import MissingError
 
@@ -74,7 +74,7 @@ class Folder:
         """`trouble`, without a path of this machine."""
         if self.pending:
             return f"{self.name} has no snapshot yet: it appears with its first"
-        return self.trouble.replace(str(self.path), self.name)
+        return without_path(self.trouble, self.path, self.name)
 
 
 class Repository:

@@ -127,7 +127,7 @@ class Stage:
             option=None if asked.get("option") is None else str(asked["option"]),
             dataset=None if asked.get("dataset") is None else str(asked["dataset"]),
             steps=asked.get("steps", LENGTHS[2]),
-            pictures=None if pictures is None else self._uploads.folder(str(pictures)),
+            pictures=None if pictures is None else self._uploads.filled(str(pictures)),
             learning_rates=_rates(asked),
             discriminator_steps=asked.get("k"),
         )

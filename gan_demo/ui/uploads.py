@@ -1,12 +1,14 @@
 """Pictures that a visitor drops on the page to train on: kept in a folder of their own, within limits."""
 
+import os
 import re
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from gan_demo.data import SUFFIXES, is_wanted
+from gan_demo.data import PUBLISHED, SUFFIXES, is_wanted
 from gan_demo.errors import GanDemoError
 
 MAX_BYTES = 200 * 10**6  # of one collection
@@ -15,6 +17,7 @@ MAX_NAME = 100  # bytes of a file's or a class's
 MAX_KEPT = 4  # collections; of more, the oldest makes way
 GONE = "these pictures are not here any more: drop them again"
 IDENTITY = re.compile(r"[0-9a-f]{12}")
+MEANT = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*\ud800-\udfff]+')  # what means something to a file system, or is no letter
 
 
 class Uploads:
@@ -43,6 +46,13 @@ class Uploads:
             raise GanDemoError(GONE)
         return path
 
+    def filled(self, identity: str) -> Path:
+        """As `folder`; GanDemoError also where nothing has come into it."""
+        path = self.folder(identity)
+        if not any(path.iterdir()):
+            raise GanDemoError("there are no pictures to train on: drop some")
+        return path
+
     def add(self, identity: str, files: Iterable[tuple[str, bytes]]) -> int:
         """Add files by name, `class/file` or `file`; what is no picture is left out. Returns how many there are now.
 
@@ -65,6 +75,7 @@ class Uploads:
             try:
                 target.parent.mkdir(exist_ok=True)
                 target.write_bytes(data)
+                os.utime(folder)  # what comes into a class's folder does not renew it, and the oldest makes way
             except OSError as error:
                 raise GanDemoError(f"pictures cannot be kept here ({error.strerror}): ask the host for room") from None
         return count
@@ -84,7 +95,9 @@ def _parts(name: str) -> list[str]:
 
 
 def _safe(name: str) -> Path:
-    """`class/file` of such a path, in letters that mean nothing to any file system."""
-    words = [re.sub(r"[^\w .()-]+", "_", part).strip(". ") for part in _parts(name)]
+    """`class/file` of such a path, in letters that mean nothing to any file system, and no class like a data set."""
+    words = [MEANT.sub("_", unicodedata.normalize("NFC", part)).strip(". ") for part in _parts(name)]
     kept = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words if word]
+    if kept and kept[0] in PUBLISHED:
+        kept[0] += "_"
     return Path(*kept) if kept else Path("picture")
