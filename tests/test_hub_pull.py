@@ -129,6 +129,20 @@ def test_a_wrong_name_or_revision_says_which(source, says, run, double):
     assert "\n" not in str(caught.value)
 
 
+def test_no_file_is_fetched_any_more_once_the_program_ends(run, double):
+    """The interpreter waits for all that its threads have queued: for a large run, minutes after Ctrl-C."""
+    push(run, double)
+    fetched = pull(double)
+    hub.ENDING.set()
+    try:
+        with double.counting() as seen, pytest.raises(HubError, match="the program is ending"):
+            Player(fetched.run).film([1])
+    finally:
+        hub.ENDING.clear()
+    assert not [path for _, path, _ in seen if path.endswith(".safetensors")]
+    assert Player(fetched.run).film([1]).shape[0] == len(run.steps)
+
+
 def test_only_a_name_that_is_no_folder_here_means_the_hub(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert hub.is_hub_id("me/digits") and hub.is_hub_id("me/digits@v1")
