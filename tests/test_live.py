@@ -339,6 +339,7 @@ def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_p
         "की": "की",
         "Ha\u0308nde": "Hände",
         "anime": "anime_",
+        "mnist": "mnist_",
         "a:b": "a_b",
     }
     apart = kept.begin()

@@ -208,9 +208,7 @@ class Library:
         run = self.run(key)
         with self._opening:
             player = self._players.pop(key, None)
-            if player and player.run.path != run.path:  # of a guest that has made way since, its files with it
-                player = None
-            if player is None or (player.run.revision, player.run.label) != (run.revision, run.label):
+            if player is None or _state(player.run) != _state(run):
                 from gan_demo.player import Player
 
                 player = Player(run, player)
@@ -395,3 +393,8 @@ def quality(run: Run) -> dict[str, Any] | None:
 
 def _made_way(key: str) -> GanDemoError:
     return GanDemoError(f"{key} made way for runs that others opened, or is public no longer: open it again")
+
+
+def _state(run: Run) -> tuple[str, str, Path]:
+    """What a player is made for; a guest that makes way and comes again has its files elsewhere."""
+    return run.revision, run.label, run.path

@@ -98,6 +98,6 @@ def _safe(name: str) -> Path:
     """`class/file` of such a path, in letters that mean nothing to any file system, and no class like a data set."""
     words = [MEANT.sub("_", unicodedata.normalize("NFC", part)).strip(". ") for part in _parts(name)]
     kept = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words if word]
-    if kept and kept[0] in PUBLISHED:
+    if kept and kept[0].lower() in {name.lower() for name in PUBLISHED}:  # some disks know no case
         kept[0] += "_"
     return Path(*kept) if kept else Path("picture")
