@@ -234,6 +234,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         f'player = open_run("{repo_id or "path/to/this/folder"}")\n'
         f"pictures = player.generate(range(16))  # uint8 (16, {', '.join(map(str, config.image_shape))})\n```",
         f"## Figures\n\n{_figures(run, metrics)}",
+        _guidance(run, metrics),
         "![loss by step, quality by time](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
         _turned(run),
@@ -284,6 +285,22 @@ def _figures(run: Run, metrics: dict[str, Any] | None) -> str:
         )
     judge = f"Judge: {escape(metrics['judge'])}; {metrics['images']:,} images."
     return "\n".join(lines) + f"\n\n{judge} {meant}. The less {key}, the better.{after}"
+
+
+def _guidance(run: Run, metrics: dict[str, Any] | None) -> str:
+    """A table of the best snapshot by guidance, of a conditional run that was judged."""
+    rows = (metrics or {}).get("guidance")
+    if not metrics or not rows:
+        return ""
+    names = list(rows[0])
+    lines = [f"| {' | '.join(names)} |", "| --- " * len(names) + "|"]
+    lines += [f"| {' | '.join(f'{row[name]:.4g}' for name in names)} |" for row in rows]
+    own = run.config.as_recipe().guidance
+    return (
+        f"Class guidance (1 is the class as trained; more moves it away from the mean of all classes) at step "
+        f"{metrics['best']:,}; where none is given this run has {own:g}, as in the table above. On the page it is a "
+        f"knob, in Python `player.generate([1, 2, 3], guidance=1.5)`.\n\n" + "\n".join(lines)
+    )
 
 
 def _turned(run: Run) -> str:

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from gan_demo.datasets import DATASETS, MAX_CLASSES
 from gan_demo.errors import GanDemoError
+from gan_demo.latents import MAX_GUIDANCE
 from gan_demo.recipe import HYPERPARAMETERS, LATER, Recipe
 from gan_demo.recipes import RECIPES
 
@@ -181,6 +182,7 @@ def _check_ranges(config: Config, where: str) -> None:
         "discriminator_steps": 1 <= hyper["discriminator_steps"] <= 100,
         "learning_rates": min(hyper["learning_rates"]) >= 0,
         "betas": all(0 <= beta < 1 for beta in hyper["betas"]),
+        "guidance": 0 <= hyper.get("guidance", 1) <= MAX_GUIDANCE,
         "ema": 0 <= hyper["ema"] < 1,
         "discriminator_dropout": 0 <= hyper["discriminator_dropout"] < 1,
         "generator_dropout": 0 <= hyper["generator_dropout"] < 1,

@@ -6,9 +6,9 @@ never see a generated image in training, and no generator sees them.
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import safetensors
@@ -39,7 +39,15 @@ ENOUGH = 100  # images that a classifier's verdict wants; of fewer some classes 
 JUDGE_BATCH = 128
 CHUNK = 100  # images cut into patches at a time: as floats all of a large size would fill the memory
 FIRST_SEED = 1_000_000  # far from the seeds that people look at
-Generate = Callable[[Sequence[int], Sequence[int] | None, int], np.ndarray]
+GUIDANCES = 1.0, 1.25, 1.5, 2.0  # at which the best snapshot of a conditional run is judged besides
+
+
+class Generate(Protocol):
+    """Pictures of seeds and classes at a step, uint8 (N, H, W, C): Player.generate."""
+
+    def __call__(
+        self, seeds: Sequence[int], classes: Sequence[int] | None, step: int, *, guidance: float | None = None
+    ) -> np.ndarray: ...
 
 
 # ---------------------------------------------------------------- the classifier
@@ -268,9 +276,10 @@ def sliced_wasserstein(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> 
 def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
     """Judge every snapshot on IMAGES pictures and write metrics.json.
 
-    `generate(seeds, classes, step)` gives uint8 (N, H, W, C). With a judge for the data set: the Frechet distance, the
-    diversity within the classes (1 is that of real images), how many classes make up at least 1% of the pictures and,
-    for a conditional run, the share that shows the class asked for. Without: the sliced Wasserstein distance.
+    With a judge for the data set: the Frechet distance, the diversity within the classes (1 is that of real images),
+    how many classes make up at least 1% of the pictures and, for a conditional run, the share that shows the class
+    asked for. Without: the sliced Wasserstein distance. The best snapshot of a conditional run is judged at GUIDANCES
+    besides.
     """
     order = np.random.Generator(np.random.Philox(0)).permutation(len(images.pixels))
     count = min(IMAGES, len(order) // 2)
@@ -293,6 +302,11 @@ def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
         "best": best["step"],
         "snapshots": rows,
     }
+    if classes is not None:
+        metrics["guidance"] = [
+            {"guidance": guidance, **measure(generate(seeds, classes, best["step"], guidance=guidance), classes)}
+            for guidance in GUIDANCES
+        ]
     run.write("metrics.json", metrics)
     return metrics
 

@@ -7,6 +7,7 @@ import numpy as np
 from gan_demo.errors import GanDemoError
 
 MAX_SEED = 2**53 - 1  # the largest integer that survives JSON and a browser
+MAX_GUIDANCE = 3
 
 
 def check_seed(seed: object) -> int:
@@ -55,13 +56,30 @@ def truncate(z: np.ndarray, truncation: float) -> np.ndarray:
 
     Raises GanDemoError where `truncation` is no number from 0 to 1.
     """
+    return (z * np.float32(_between("truncation", truncation, 1))).astype(np.float32)
+
+
+def guide(weights: np.ndarray, guidance: float) -> np.ndarray:
+    """Move class weights (N, classes) away from the mean of all classes: 1 leaves them, 0 makes all alike, more than 1
+    goes beyond, so that what tells a class from the others is stronger.
+
+    Classifier-free guidance (arXiv:2207.12598, equation 6) with the mean class in the place of none, on the way into
+    the generator: its first layer is linear in the weights. Raises GanDemoError where `guidance` is no number from 0 to
+    MAX_GUIDANCE.
+    """
+    share = _between("guidance", guidance, MAX_GUIDANCE)
+    return (share * weights + (1 - share) / weights.shape[1]).astype(np.float32)
+
+
+def _between(name: str, value: object, most: float) -> float:
+    """`value` as a float, or GanDemoError if it is no number from 0 to `most`."""
     try:
-        inside = not isinstance(truncation, str) and 0 <= float(truncation) <= 1
+        number = float("nan") if isinstance(value, str) else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
-        inside = False
-    if not inside:
-        raise GanDemoError(f"truncation {str(truncation)[:40]!r} will not do: give a number from 0 to 1")
-    return (z * np.float32(truncation)).astype(np.float32)
+        number = float("nan")
+    if not 0 <= number <= most:
+        raise GanDemoError(f"{name} {str(value)[:40]!r} will not do: give a number from 0 to {most}")
+    return number
 
 
 def lerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:

@@ -108,17 +108,23 @@ class Player:
     # ---------------------------------------------------------------- what can be asked for
 
     def generate(
-        self, seeds: Seeds, classes: Sequence[int] | None = None, step: int | None = None, truncation: float = 1.0
+        self,
+        seeds: Seeds,
+        classes: Sequence[int] | None = None,
+        step: int | None = None,
+        truncation: float = 1.0,
+        guidance: float | None = None,
     ) -> np.ndarray:
         """Pictures of some seeds: uint8 (N, H, W, C).
 
         `classes`: an index for each seed; None gives a conditional run the class seed modulo the number of classes.
         `step`: None is the last; a step between two snapshots means the one before it.
-        `truncation`: 1 leaves the latents, smaller pulls them to the mean. The same seed is the same picture on every
-        machine (to the rounding of its arithmetic), alone or in a batch.
-        Raises GanDemoError for a seed, class, step or truncation that will not do.
+        `truncation`: 1 leaves the latents, smaller pulls them to the mean. `guidance`: 1 leaves the classes, more makes
+        them more pronounced (latents.guide); None is the recipe's. The same seed is the same picture on every machine
+        (to the rounding of its arithmetic), alone or in a batch.
+        Raises GanDemoError for a seed, class, step, truncation or guidance that will not do.
         """
-        z, weights = self._inputs(seeds, classes, truncation)
+        z, weights = self._inputs(seeds, classes, truncation, guidance)
         return self._render(z, weights, [self.snapshot_at(step)])[0]
 
     def interpolate(
@@ -184,9 +190,15 @@ class Player:
         mix = None if weights is None else between(weights, lat.lerp)
         return self._render(between(z, lat.slerp), mix, [self.snapshot_at(step)])[0]
 
-    def film(self, seeds: Seeds, classes: Sequence[int] | None = None, truncation: float = 1.0) -> np.ndarray:
+    def film(
+        self,
+        seeds: Seeds,
+        classes: Sequence[int] | None = None,
+        truncation: float = 1.0,
+        guidance: float | None = None,
+    ) -> np.ndarray:
         """The same seeds through every snapshot: uint8 (steps, N, H, W, C). Raises GanDemoError as `generate` does."""
-        z, weights = self._inputs(seeds, classes, truncation)
+        z, weights = self._inputs(seeds, classes, truncation, guidance)
         return self._render(z, weights, self.steps)
 
     def verdict(self, images: np.ndarray, classes: Sequence[int] | None = None) -> np.ndarray | None:
@@ -297,18 +309,21 @@ class Player:
             return self._discriminator
 
     def _inputs(
-        self, seeds: Seeds, classes: Sequence[int] | None, truncation: float
+        self, seeds: Seeds, classes: Sequence[int] | None, truncation: float, guidance: float | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Latents (N, latent_size) and class weights (N, classes), the latter None for an unconditional run."""
         z = lat.truncate(lat.latents(seeds, self.config.latent_size), truncation)
         if self.classes is None:
             if classes is not None and len(classes):
                 raise GanDemoError(f"{self.name} knows no classes: leave the class out")
+            if guidance is not None:
+                raise GanDemoError(f"{self.name} knows no classes: leave guidance out")
             return z, None
         chosen = [lat.own_class(seed, len(self.classes)) for seed in seeds] if classes is None else list(classes)
         if len(chosen) != len(seeds):
             raise GanDemoError(f"{len(chosen)} classes for {len(seeds)} seeds will not do: give one class a seed")
-        return z, lat.class_weights(chosen, len(self.classes))
+        weights = lat.class_weights(chosen, len(self.classes))
+        return z, lat.guide(weights, self._recipe.guidance if guidance is None else guidance)
 
     def _render(self, z: np.ndarray, weights: np.ndarray | None, steps: Sequence[int]) -> np.ndarray:
         """Run the generator at each step on all rows: uint8 (steps, N, H, W, C)."""

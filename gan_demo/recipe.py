@@ -55,6 +55,7 @@ class Recipe:
     gradient_penalty: float = 0.0  # gamma of the relativistic loss: weight of R1 and R2
     augment: tuple[str, ...] = ()  # names of gan_demo.augment.WAYS: what the discriminator sees
     annealing: tuple[int, float, float] = (0, 1.0, 1.0)  # over so many images learning rates and gamma fall to a share
+    guidance: float = 1.0  # how far from the mean of all classes a picture's class is put, in units of its own distance
     ema: float = 0.999  # decay of the generator's moving average a step; 0 keeps the raw generator
     facts: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)  # (what, published, what runs)
     options: dict[str, Option] = field(default_factory=dict, repr=False, compare=False)
@@ -120,6 +121,7 @@ LATER = (
     "gradient_penalty",
     "augment",
     "annealing",
+    "guidance",
 )  # the first runs lack them; a run records them where it uses them
 EMA_FACT = ("moving average", "none", "decay 0.999, warmed up; `--ema 0` keeps the raw generator as published")
 

@@ -33,6 +33,7 @@ WORDS = (
     "step",
     "tiles",
     "truncation",
+    "guidance",
     "rows",
     "columns",
     "stops",
@@ -59,7 +60,7 @@ def test_a_query_of_anything_is_read_within_bounds_or_refused_in_one_line(given_
         lambda: query.seeds(count),
         lambda: query.stops(None),
         lambda: query.stops(["a", "b"]),
-        lambda: query.fraction("truncation", 1.0),
+        lambda: query.number("truncation", 1),
         lambda: query.index("class", ["a", "b"]),
         lambda: query.index("class", None),
         lambda: query.flag("rows"),
@@ -102,7 +103,7 @@ def client(app) -> Client:
 
 
 ARGUMENTS = {
-    "/generate": ("seed", "count", "class_index", "step", "truncation"),
+    "/generate": ("seed", "count", "class_index", "step", "truncation", "guidance"),
     "/interpolate": ("start", "end", "frames", "start_class", "end_class", "step", "straight"),
     "/film": ("seed", "class_index"),
     "/history": (),

@@ -108,6 +108,10 @@ def test_every_snapshot_has_its_figures_beside_the_floor(digits_run):
     assert metrics["measure"] == "frechet" and metrics["images"] == 2000 and "MNIST" in metrics["judge"]
     assert all({"frechet", "accuracy", "diversity", "classes"} <= set(row) for row in metrics["snapshots"])
     assert 0 < metrics["floor"] < min(row["frechet"] for row in metrics["snapshots"])
+    best = next(row for row in metrics["snapshots"] if row["step"] == metrics["best"])
+    assert [row["guidance"] for row in metrics["guidance"]] == [1, 1.25, 1.5, 2]
+    assert all(metrics["guidance"][0][name] == best[name] for name in best.keys() - {"step"})  # 1 is as it was trained
+    assert metrics["guidance"][0] != metrics["guidance"][2]
 
 
 def test_a_run_at_another_size_is_judged_at_the_size_that_the_judge_knows(held_out):

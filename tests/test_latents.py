@@ -64,6 +64,17 @@ def test_truncation_pulls_to_the_mean():
             latents.truncate(z, bad)
 
 
+def test_guidance_moves_classes_from_the_mean_of_all():
+    weights = latents.class_weights([1, 0], 4)
+    np.testing.assert_array_equal(latents.guide(weights, 1), weights)
+    np.testing.assert_array_equal(latents.guide(weights, 0), np.full((2, 4), 0.25, np.float32))
+    np.testing.assert_array_equal(latents.guide(weights, 2)[0], [-0.25, 1.75, -0.25, -0.25])
+    assert latents.guide(weights, 2).dtype == np.float32
+    for bad in (-0.1, 3.1, float("nan"), "half", None):
+        with pytest.raises(GanDemoError, match="guidance"):
+            latents.guide(weights, bad)
+
+
 def test_classes_are_one_hot_and_checked():
     np.testing.assert_array_equal(latents.class_weights([1, 0], 3), [[0, 1, 0], [1, 0, 0]])
     for bad in (-1, 3, 1.0, "1", True, None):

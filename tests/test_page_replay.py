@@ -334,6 +334,7 @@ def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players
         ({"step": "soon"}, "a step is a whole number"),
         ({"tab": "nowhere"}, "there are replay, generate, walk"),
         ({"truncation": "1e-7"}, "give a number from 0 to 1"),
+        ({"guidance": "3.5"}, "give a number from 0 to 3"),
         ({"stops": "9007199254740993"}, "give seeds, or seed:class"),
     ],
 )

@@ -65,6 +65,7 @@ def test_a_grid_is_lossless(app, players):
         *("film.webp?class=10", "film.webp?class=x", "film.webp?colour=1", "film.webp?seed=" + "1" * 2000),
         "grid.json?seed=1&seed=2",
         *("grid.png?tiles=0", "grid.png?tiles=101", "grid.png?truncation=2", "grid.png?truncation=nan"),
+        *("grid.png?guidance=3.01", "grid.png?guidance=-1", "grid.json?guidance=1e0"),
         *("grid.png?step=-1", "grid.json?rows=2", "walk.webp", "walk.webp?stops=1:99", "walk.webp?stops=1,"),
         *("walk.webp?stops=1,2&frames=1000000", "walk.gif?stops=1,2,3,4,5,6,7,8,9", "pad.webp?stops=1,2,3"),
         *("pad.webp?stops=1,2,3,4&side=999", "config.json", "..%2fconfig.json", "film.webp%2f..%2f..%2fconfig.json"),
@@ -117,8 +118,9 @@ def test_models_lists_the_runs(client):
 
 
 def test_generate_gives_the_player_s_own_pixels(client, players):
-    path = client.predict("b-classes", seed=7, class_index=2, step=100, truncation=0.5, api_name="/generate")
-    wanted = players["b-classes"].generate([7], [2], step=100, truncation=0.5)[0, :, :, 0]
+    asked = {"step": 100, "truncation": 0.5, "guidance": 2.0}
+    path = client.predict("b-classes", seed=7, class_index=2, **asked, api_name="/generate")
+    wanted = players["b-classes"].generate([7], [2], **asked)[0, :, :, 0]
     assert np.array_equal(np.array(Image.open(path)), wanted)
 
 
@@ -147,6 +149,8 @@ def test_film_and_history(client, players):
         ({"class_index": 10}, "the classes 0 to 9"),
         ({"step": "last"}, "starts at step 0"),
         ({"truncation": 7}, "from 0 to 1"),
+        ({"guidance": 3.5}, "from 0 to 3"),
+        ({"model": "a-plain", "guidance": 1}, "knows no classes: leave guidance out"),
     ],
 )
 def test_a_wrong_call_is_one_sentence(client, wrong, sentence):
@@ -282,7 +286,7 @@ def test_a_zero_gpu_space_finds_the_function_that_it_insists_on(tmp_path, monkey
 
 
 def test_a_curve_keeps_the_digits_of_a_small_learning_rate():
-    from gan_demo.ui.library import curves
+    from gan_demo.ui.facts import curves
 
     rows = [{"step": step, "rate": 6.25e-6, "g": 0.6931471} for step in (1.0, 2.0)]
     assert curves(rows) == {"step": [1, 2], "rate": [6.25e-6, 6.25e-6], "g": [0.69315, 0.69315]}

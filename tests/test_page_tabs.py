@@ -63,6 +63,21 @@ def test_tiles_truncation_and_snapshot_change_what_is_painted(served, visit, pla
     assert np.array_equal(pixels(saved(visitor, page.get_by_role("button", name="Save tile")), 28), wanted[0, :, :, 0])
 
 
+def test_class_guidance_is_the_run_s_until_it_is_turned(served, visit, players):
+    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=3, tab="generate")
+    page = visitor.page
+    expect(page.get_by_label("Class guidance")).to_have_value("1")
+    page.get_by_label("Class guidance").fill("2.5")
+    expect(page).to_have_url(re.compile("guidance=2.5"))
+    expect(page.locator(".guidance-value")).to_have_text("2.50")
+    page.wait_for_function("document.querySelector('.generate').dataset.shown.includes('2.5')")
+    visitor.sees(players["b-classes"].generate([3], guidance=2.5), ".tile[data-index='0'] canvas")
+    visitor.choose("model", "DCGAN on MNIST")
+    expect(page.get_by_label("Class guidance")).to_be_hidden()
+    page.wait_for_function("!document.querySelector('.generate').dataset.shown.includes('2.5')")
+    visitor.sees(players["a-plain"].generate([3]), ".tile[data-index='0'] canvas")
+
+
 def pixels(png: bytes, side: int) -> np.ndarray:
     """A saved picture's pixels, one for each of the image's own: (H, W), of the red channel."""
     picture = np.array(Image.open(io.BytesIO(png)).convert("RGB"))[:, :, 0]

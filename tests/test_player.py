@@ -1,5 +1,8 @@
 """What a person would lose: the right picture for a seed, a class and a step."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from PIL import Image
 
 from gan_demo import film, inference, recipes
 from gan_demo.errors import GanDemoError
+from gan_demo.judge import Judge
 from gan_demo.player import open_run
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/config.json"))
@@ -37,6 +41,33 @@ def test_a_class_changes_the_picture_and_none_means_the_seed_modulo_the_classes(
     three, eight = player.generate([5, 5], classes=[3, 8])
     assert (three != eight).any()
     np.testing.assert_array_equal(player.generate([13])[0], player.generate([13], classes=[3])[0])
+
+
+def test_guidance_is_the_recipe_s_where_none_is_asked_for(player, digits_run, tmp_path):
+    shutil.copytree(digits_run, tmp_path / "guided")
+    config = json.loads((tmp_path / "guided" / "config.json").read_text())
+    assert "guidance" not in config["hyperparameters"]  # as in every run of before
+    np.testing.assert_array_equal(player.generate([5]), player.generate([5], guidance=1))
+    config["hyperparameters"]["guidance"] = 2.0
+    (tmp_path / "guided" / "config.json").write_text(json.dumps(config))
+    guided, wanted = open_run(tmp_path / "guided"), player.generate([5], guidance=2)
+    assert (wanted != player.generate([5])).any()
+    np.testing.assert_array_equal(guided.generate([5]), wanted)
+    np.testing.assert_array_equal(guided.film([5])[-1], wanted)
+    np.testing.assert_array_equal(guided.interpolate(5, 6, 2)[0], wanted[0])
+    assert recipes.get("modern-cifar10").hyperparameters()["guidance"] == 1.3
+
+
+def test_guidance_shows_more_of_the_classes_asked_for():
+    """Of the shipped run, by the judge: 70.7% of 2,000 as trained, 85.6% at 1.5."""
+    player, judge = open_run(ROOT / "checkpoints" / "acgan-cifar10"), Judge("cifar10")
+    seeds = range(10_000, 10_300)
+
+    def as_asked(guidance: float) -> float:
+        seen = judge.look(player.generate(seeds, guidance=guidance))[1].argmax(1)
+        return float((seen == np.array(seeds) % 10).mean())
+
+    assert as_asked(0) < 0.2 < as_asked(1) + 0.05 < as_asked(1.5)
 
 
 def test_a_step_between_two_snapshots_is_the_one_before(player):
@@ -74,6 +105,7 @@ def test_a_walk_holds_both_its_ends(player):
         (lambda p: p.generate([1, 2], classes=[1]), "1 classes for 2 seeds"),
         (lambda p: p.generate([1], step=-1), "step"),
         (lambda p: p.generate([1], truncation=2), "truncation"),
+        (lambda p: p.generate([1], guidance=4), "guidance"),
         (lambda p: p.interpolate(1, 2, 0), "frames"),
         (lambda p: p.interpolate(1, 2, 5, classes=[]), "no class is named"),
         (lambda p: p.interpolate(1, 2, "many"), "frames"),

@@ -12,7 +12,8 @@ from gan_demo import film
 from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 from gan_demo.run import Run, folders
-from gan_demo.ui.library import Library, quality
+from gan_demo.ui.facts import quality
+from gan_demo.ui.library import Library
 from gan_demo.weights import dequantize, halve, load_weights, quantize, save_weights
 
 

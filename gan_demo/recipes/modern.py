@@ -68,11 +68,13 @@ MODERN_CIFAR10 = Recipe(
     gradient_penalty=0.05,
     augment=("mirror", "translation", "cutout"),
     annealing=(6_500_000, 0.25, 0.1),
+    guidance=1.3,
     ema=0.9995,
     options={"slim": SLIM_CIFAR10},
     facts=(
         ("latent", "64, normal", "the same"),
         *R3GAN_FACTS,
+        ("guidance", "none", "1.3: a class is put so many times as far from the mean of all classes as it was trained"),
         ("widths", "768 at every size, in both networks",
          "generator 192-144-80-48: 0.2 GFLOP an image, for a page on two CPU cores; discriminator 96-192-384-512"),
         ("gamma", "0.05 falling to 0.005 over 20 million images", "the same over 6.5 million, in twenty stairs"),

@@ -78,15 +78,18 @@ class Endpoints:
         class_index: int | None = None,
         step: int | None = None,
         truncation: float = 1.0,
+        guidance: float | None = None,
     ) -> dict:
         """Generate `count` (1 to 100) images of the seeds from `seed` on: a lossless PNG, a grid as square as can be,
         filled in rows. `class_index`: one class for all, by its place in the list of /models; null gives each seed its
-        own. `step`: null is the last; a step between two snapshots is the one before it. `truncation`: 0 to 1."""
+        own. `step`: null is the last; a step between two snapshots is the one before it. `truncation`: 0 to 1.
+        `guidance` of a conditional run: 0 to 3; 1 is the class as trained, more makes it more pronounced; null is the
+        run's own."""
 
         def make() -> File:
             seeds = seeds_from(seed, _whole("count", count, 1, MAX_TILES))
             classes = None if class_index is None else [class_index] * len(seeds)
-            images = self._library.player(model).generate(seeds, classes, step, truncation)
+            images = self._library.player(model).generate(seeds, classes, step, truncation, guidance)
             return self._shelf.png(films.grid(images, films.square(len(seeds))), f"{model}-seed-{seed}")
 
         return await self._answer(request, model, make)

@@ -23,7 +23,8 @@ function firstSeed(state) {
 function question(card, state) {
   const rows = state.rows && card.classes !== null;
   const what = rows ? { rows: 1, columns: Math.max(1, Math.min(ROW, Math.floor(MOST / card.classes.length))) } : { tiles: state.tiles, class: state.class };
-  return { seed: firstSeed(state), ...what, step: gan.shownStep(card, state.step), truncation: state.truncation };
+  const knobs = { step: gan.shownStep(card, state.step), truncation: state.truncation, guidance: card.classes && state.guidance };
+  return { seed: firstSeed(state), ...what, ...knobs };
 }
 
 const load = gan.newest(async (signal) => {
@@ -54,9 +55,9 @@ const load = gan.newest(async (signal) => {
 
 function drawControls(card, state) {
   drawStep(card, state.step);
-  part(".truncation").value = state.truncation;
-  part(".truncation").setAttribute("aria-valuetext", state.truncation.toFixed(2));
-  part(".truncation-value").textContent = state.truncation.toFixed(2);
+  drawKnob("truncation", state.truncation);
+  drawKnob("guidance", state.guidance ?? card.guidance);
+  part(".guidance-choice").hidden = card.classes === null;
   part(".tiles").value = state.tiles;
   part(".tiles").disabled = state.rows && card.classes !== null;
   part(".rows").checked = state.rows;
@@ -66,6 +67,12 @@ function drawControls(card, state) {
     ? "Click a tile to take its seed everywhere. Under it: how sure the discriminator is that it is real."
     : "Click a tile to take its seed everywhere.";
   if (state.rows && card.classes?.length > MOST) part(".legend").prepend(`The first ${MOST} classes. `);
+}
+
+function drawKnob(name, value) {
+  part(`.${name}`).value = value;
+  part(`.${name}`).setAttribute("aria-valuetext", value.toFixed(2));
+  part(`.${name}-value`).textContent = value.toFixed(2);
 }
 
 function cut(canvas, index, scale = 1) {
@@ -158,7 +165,7 @@ async function drawClasses(card, state, signal) {
   const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "mixed" });
   all.dataset.index = -1;
   const focused = document.activeElement?.closest(".chip")?.dataset.index;
-  part(".classes").style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "118px" : "76px");
+  part(".classes").style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "124px" : "76px");
   part(".classes").replaceChildren(all, ...chips);
   if (focused !== undefined) part(`.chip[data-index="${focused}"]`)?.focus();
   markClasses();
@@ -174,11 +181,13 @@ function markClasses() {
 
 part(".tiles").addEventListener("change", () => gan.set({ tiles: Number(part(".tiles").value) }));
 part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").checked }));
-part(".truncation").addEventListener("input", () => {
-  if (!shown) return;
-  gan.set({ truncation: Number(part(".truncation").value) });
-  if (shown.card.key === gan.state.model) drawControls(shown.card, gan.state); // what it says waits for no picture
-});
+for (const name of ["truncation", "guidance"]) {
+  part(`.${name}`).addEventListener("input", () => {
+    if (!shown) return;
+    gan.set({ [name]: Number(part(`.${name}`).value) });
+    if (shown.card.key === gan.state.model) drawControls(shown.card, gan.state); // what it says waits for no picture
+  });
+}
 
 part(".grid").addEventListener("click", (event) => {
   const tile = event.target.closest(".tile");
@@ -223,7 +232,7 @@ part(".save-grid").addEventListener("click", () => {
 
 // ---------------------------------------------------------------- following the page
 
-const FOLLOWED = ["model", "card", "seed", "class", "step", "from", "tiles", "rows", "truncation", "tab"];
+const FOLLOWED = ["model", "card", "seed", "class", "step", "from", "tiles", "rows", "truncation", "guidance", "tab"];
 
 gan.watch((state, changed) => {
   if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load(gan.wanted(changed));

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import math
 import re
 import threading
 import time
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo import film, hub
-from gan_demo.config import is_number
 from gan_demo.errors import GanDemoError, without_path
-from gan_demo.points import SHAPES
 from gan_demo.run import Run, folders
 from gan_demo.ui.cache import ByteCache
+from gan_demo.ui.facts import facts_of
 from gan_demo.ui.sources import Folder, Repository, Source
 from gan_demo.ui.turns import Turns
 
@@ -27,7 +25,6 @@ PLAYER_BYTES = 512 * 2**20  # of snapshots and networks in memory: some ten runs
 TILES_BYTES = 16 * 2**20  # of painted tiles that several files show: some eighty grids of 16 at 64x64
 MAX_GUESTS = 8
 MAX_GONE = 1000  # names of guests that made way
-CURVE_POINTS = 400  # more than a curve has pixels to show
 
 
 class Library:
@@ -300,7 +297,7 @@ class Library:
         with self._reading:
             kept = self._cards.get(key)
             if kept is None or kept[0] is not run:
-                self._cards[key] = kept = (run, _facts(run))
+                self._cards[key] = kept = (run, facts_of(run))
         if (source := self._sources.get(key)) is None:
             raise _made_way(key)
         facts = kept[1]
@@ -322,73 +319,6 @@ def _drop(sources: Iterable[Source]) -> None:
     for one in sources:  # a disk may take its time
         if isinstance(one, Repository):
             one.drop()
-
-
-def _facts(run: Run) -> dict[str, Any]:
-    """What a card says that stays so until the run changes."""
-    config = run.config
-    try:
-        history = run.read_history()
-    except GanDemoError:  # the curves are left out, the pictures stay
-        history = []
-    return {
-        "name": config.name,
-        "source": run.label if run.fetch else None,  # user/name@commit
-        "dataset": config.dataset,
-        "points": config.dataset in SHAPES,  # each image is a dot that stands for a point in the plane
-        "classes": config.classes,
-        "image_shape": config.image_shape,
-        "latent_size": config.latent_size,
-        "revision": run.revision,
-        "snapshots": [
-            {"step": one.step, "epoch": one.epoch, "images": one.images, "seconds": one.seconds}
-            for one in run.snapshots
-        ],
-        "history": curves(history),
-        "logged": int(history[-1]["step"]) if history else 0,
-        "quality": quality(run),
-        "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
-        "verdict": run.can_judge,
-    }
-
-
-def curves(history: list[dict[str, float]]) -> dict[str, list[float]]:
-    """The logged numbers by column, averaged over as many steps as leave CURVE_POINTS points at most."""
-    if not history:
-        return {}
-    width = math.ceil(len(history) / CURVE_POINTS)
-    groups = [history[at : at + width] for at in range(0, len(history), width)]
-    columns = [name for name in history[0] if all(name in row for row in history)]
-    return {name: [_mean([row[name] for row in group]) for group in groups] for name in columns}
-
-
-def _mean(values: list[float]) -> float:
-    """To five digits: enough for a curve, and for a learning rate of 6.25e-06."""
-    return float(f"{sum(values) / len(values):.5g}")
-
-
-def quality(run: Run) -> dict[str, Any] | None:
-    """What metrics.json says of the snapshots that are there, or None where it says nothing that can be drawn."""
-    metrics = run.read_metrics()
-    if metrics is None or not isinstance(metrics.get("snapshots"), list):
-        return None
-    points: list[dict[str, float]] = []
-    left = set(run.steps)
-    for entry in metrics["snapshots"]:
-        numbers = entry if isinstance(entry, dict) else {}
-        point = {name: numbers[name] for name in ("step", "frechet", "swd", "accuracy") if is_number(numbers.get(name))}
-        if point.get("step") in left and len(point) > 1:
-            points.append(point)
-            left.discard(point["step"])
-    if not points:
-        return None
-    best, floor = metrics.get("best"), metrics.get("floor")
-    return {
-        "measure": "swd" if metrics.get("measure") == "swd" else "frechet",
-        "points": points,
-        "best": best if best in run.steps else None,
-        "floor": floor if is_number(floor) else None,
-    }
 
 
 def _made_way(key: str) -> GanDemoError:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan_demo import film, points
 from gan_demo.errors import GanDemoError
-from gan_demo.latents import MAX_SEED, own_class
+from gan_demo.latents import MAX_GUIDANCE, MAX_SEED, own_class
 from gan_demo.ui.library import Library
 from gan_demo.ui.query import Query
 
@@ -62,6 +62,7 @@ class Grid(NamedTuple):
     columns: int
     step: int | None
     truncation: float
+    guidance: float | None  # None is the run's own
 
 
 def grid_png(library: Library, key: str, query: Query) -> bytes:
@@ -89,20 +90,24 @@ def grid_json(library: Library, key: str, query: Query) -> bytes:
 def read_grid(library: Library, key: str, query: Query) -> Grid:
     """`tiles` seeds from `seed` on; with `rows=1` a row for each class, of `columns` seeds."""
     names = library.run(key).config.classes
-    chosen, step, truncation = query.index("class", names), _step(query), query.fraction("truncation", 1.0)
+    chosen, step = query.index("class", names), _step(query)
+    truncation, guidance = query.number("truncation", 1), query.number("guidance", MAX_GUIDANCE)
+    if names is None and guidance is not None:
+        raise GanDemoError("this run knows no classes: leave guidance out")
+    knobs = step, 1.0 if truncation is None else truncation, guidance
     if query.flag("rows"):
         if names is None:
             raise GanDemoError("this run knows no classes: leave rows out")
         columns = query.whole("columns", 1, 16) or 8
         rows = range(min(len(names), MAX_TILES // columns))
         seeds = query.seeds(columns)
-        grid = Grid([s for _ in rows for s in seeds], [row for row in rows for _ in seeds], columns, step, truncation)
+        grid = Grid([s for _ in rows for s in seeds], [row for row in rows for _ in seeds], columns, *knobs)
     else:
         seeds = query.seeds(query.whole("tiles", 1, MAX_TILES) or film.TILES)
         classes = None
         if names is not None:
             classes = [own_class(seed, len(names)) if chosen is None else chosen for seed in seeds]
-        grid = Grid(seeds, classes, film.square(len(seeds)), step, truncation)
+        grid = Grid(seeds, classes, film.square(len(seeds)), *knobs)
     query.done()
     return grid
 
@@ -112,11 +117,12 @@ def _tiles(library: Library, key: str, grid: Grid) -> np.ndarray:
 
     def paint() -> bytes:
         buffer = io.BytesIO()
-        np.save(buffer, library.player(key).generate(grid.seeds, grid.classes, grid.step, grid.truncation))
+        player = library.player(key)
+        np.save(buffer, player.generate(grid.seeds, grid.classes, grid.step, grid.truncation, grid.guidance))
         return buffer.getvalue()
 
     classes = None if grid.classes is None else tuple(grid.classes)
-    what = (tuple(grid.seeds), classes, grid.step, grid.truncation)
+    what = (tuple(grid.seeds), classes, grid.step, grid.truncation, grid.guidance)
     return np.load(io.BytesIO(library.tiles(key, what, paint)))
 
 

@@ -26,14 +26,12 @@ class Query:
         text = self.text(name)
         return None if text is None else _whole(name, text, low, high)
 
-    def fraction(self, name: str, default: float) -> float:
-        """A number from 0 to 1."""
+    def number(self, name: str, most: int) -> float | None:
+        """A number from 0 to `most`, a digit; None where the URL has none."""
         text = self.text(name)
-        if text is None:
-            return default
-        if not re.fullmatch(r"[01](\.[0-9]{1,6})?", text) or float(text) > 1:
-            raise GanDemoError(f"{name} {text[:40]!r} will not do: give a number from 0 to 1")
-        return float(text)
+        if text is not None and (not re.fullmatch(r"[0-9](\.[0-9]{1,6})?", text) or float(text) > most):
+            raise GanDemoError(f"{name} {text[:40]!r} will not do: give a number from 0 to {most}")
+        return None if text is None else float(text)
 
     def flag(self, name: str) -> bool:
         """1 is yes; no is left out."""

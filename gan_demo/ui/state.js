@@ -27,6 +27,7 @@ window.gan = (() => {
     tiles: [16, (text) => ([1, 4, 9, 16, 25, 36, 64].includes(Number(text)) ? Number(text) : null), "give 1, 4, 9 ... 64"],
     rows: flag,
     truncation: [1, (text) => (/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(text) ? Number(text) : null), "give a number from 0 to 1"],
+    guidance: [null, (text) => (/^([0-2](\.\d{1,6})?|3(\.0{1,6})?)$/.test(text) ? Number(text) : null), "give a number from 0 to 3"], // null: the run's own
     stops: [[], readStops, "give seeds, or seed:class, with commas between"], // Walk: all but the first
     straight: flag,
     closed: flag,
