@@ -297,9 +297,9 @@ def _guidance(run: Run, metrics: dict[str, Any] | None) -> str:
     lines += [f"| {' | '.join(f'{row[name]:.4g}' for name in names)} |" for row in rows]
     own = run.config.as_recipe().guidance
     return (
-        f"Class guidance (1 is the class as trained; more moves it away from the mean of all classes) at step "
-        f"{metrics['best']:,}; where none is given this run has {own:g}, as in the table above. On the page it is a "
-        f"knob, in Python `player.generate([1, 2, 3], guidance=1.5)`.\n\n" + "\n".join(lines)
+        f"By class guidance, at step {metrics['best']:,}: 1 is the class as it was trained, more puts it further from "
+        f"the mean of all classes. Where none is asked for it is {own:g}, in the table above, too. The page has a knob "
+        "for it; in Python it is `player.generate([1, 2, 3], guidance=1.5)`.\n\n" + "\n".join(lines)
     )
 
 
@@ -309,7 +309,7 @@ def _turned(run: Run) -> str:
         return ""
     ran = run.config.as_recipe()
     planned = RECIPES[run.config.recipe].as_in(ran)
-    values = {name: (getattr(ran, name), getattr(planned, name)) for name in (*OWN, "image_size")}
+    values = {name: (getattr(ran, name), getattr(planned, name)) for name in (*OWN, "guidance", "image_size")}
     told = {name: value for name, (value, usual) in values.items() if value != usual}
     other = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in told.items())
     return f"Otherwise than in the table, this run has: {other}." if other else ""

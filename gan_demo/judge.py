@@ -303,9 +303,10 @@ def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
         "snapshots": rows,
     }
     if classes is not None:
+        own = run.config.as_recipe().guidance
         metrics["guidance"] = [
             {"guidance": guidance, **measure(generate(seeds, classes, best["step"], guidance=guidance), classes)}
-            for guidance in GUIDANCES
+            for guidance in sorted({*GUIDANCES, own})
         ]
     run.write("metrics.json", metrics)
     return metrics

@@ -63,9 +63,9 @@ def guide(weights: np.ndarray, guidance: float) -> np.ndarray:
     """Move class weights (N, classes) away from the mean of all classes: 1 leaves them, 0 makes all alike, more than 1
     goes beyond, so that what tells a class from the others is stronger.
 
-    Classifier-free guidance (arXiv:2207.12598, equation 6) with the mean class in the place of none, on the way into
-    the generator: its first layer is linear in the weights. Raises GanDemoError where `guidance` is no number from 0 to
-    MAX_GUIDANCE.
+    Classifier-free guidance (arXiv:2207.12598, equation 6, where `guidance` is 1 + w) with the mean class in the place
+    of none, on the way into the generator, which is linear in the weights there. Raises GanDemoError where `guidance`
+    is no number from 0 to MAX_GUIDANCE.
     """
     share = _between("guidance", guidance, MAX_GUIDANCE)
     return (share * weights + (1 - share) / weights.shape[1]).astype(np.float32)

@@ -136,6 +136,7 @@ class Player:
         step: int | None = None,
         truncation: float = 1.0,
         straight: bool = False,
+        guidance: float | None = None,
     ) -> np.ndarray:
         """A walk from one seed to another, both ends included: uint8 (frames, H, W, C).
 
@@ -149,7 +150,7 @@ class Player:
             if not named:
                 raise GanDemoError("no class is named: give one, or the first and the last of the walk")
             a, b = named[0], named[-1]
-        return self.walk([(first, a), (last, b)], frames, step, truncation, straight)
+        return self.walk([(first, a), (last, b)], frames, step, truncation, straight, guidance=guidance)
 
     def walk(
         self,
@@ -159,6 +160,7 @@ class Player:
         truncation: float = 1.0,
         straight: bool = False,
         closed: bool = False,
+        guidance: float | None = None,
     ) -> np.ndarray:
         """A walk through several stops, seeds or (seed, class) pairs, evenly paced: uint8 (frames, H, W, C).
 
@@ -166,13 +168,20 @@ class Player:
         Raises GanDemoError for no stop, a number of frames below 1, or what `generate` raises it for.
         """
         seeds, classes = self._stops(stops, frames)
-        z, weights = self._inputs(seeds, classes, truncation)
+        z, weights = self._inputs(seeds, classes, truncation, guidance)
         if closed:
             z, weights = np.concatenate([z, z[:1]]), None if weights is None else np.concatenate([weights, weights[:1]])
         at = np.linspace(0, len(z) - 1, frames, endpoint=not closed)
         return self._walk(z, weights, at, step, straight)
 
-    def pad(self, corners: Sequence[End], side: int, step: int | None = None, truncation: float = 1.0) -> np.ndarray:
+    def pad(
+        self,
+        corners: Sequence[End],
+        side: int,
+        step: int | None = None,
+        truncation: float = 1.0,
+        guidance: float | None = None,
+    ) -> np.ndarray:
         """All between four corners (upper left, upper right, lower left, lower right): uint8 (side * side, H, W, C).
 
         Raises GanDemoError for another number of corners, a side below 1, or what `generate` raises it for.
@@ -180,7 +189,7 @@ class Player:
         seeds, classes = self._stops(corners, side)
         if len(seeds) != 4:
             raise GanDemoError(f"{len(seeds)} corners will not do: give four, upper left to lower right")
-        z, weights = self._inputs(seeds, classes, truncation)
+        z, weights = self._inputs(seeds, classes, truncation, guidance)
         at = np.linspace(0, 1, side)
 
         def between(rows: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
@@ -309,7 +318,7 @@ class Player:
             return self._discriminator
 
     def _inputs(
-        self, seeds: Seeds, classes: Sequence[int] | None, truncation: float, guidance: float | None = None
+        self, seeds: Seeds, classes: Sequence[int] | None, truncation: float, guidance: float | None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Latents (N, latent_size) and class weights (N, classes), the latter None for an unconditional run."""
         z = lat.truncate(lat.latents(seeds, self.config.latent_size), truncation)

@@ -173,8 +173,10 @@ class Run:
 
     @property
     def revision(self) -> str:
-        """A short name for what the folder holds now: changes with any snapshot's content."""
+        """A short name for what the folder holds now: changes with any snapshot's content, and with the guidance."""
         parts = [self.config.name, *(snapshot.sha256 for snapshot in self.snapshots)]
+        if (guidance := self.config.as_recipe().guidance) != 1:
+            parts.append(f"guidance {guidance:g}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     # -- weights

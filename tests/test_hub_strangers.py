@@ -94,6 +94,8 @@ def test_a_pickle_under_a_snapshots_name_is_never_opened(files, double, tmp_path
         (lambda c: c.update(image_shape=[1 << 20, 1 << 20, 1]), "'image_shape' is out of range"),
         (lambda c: c["hyperparameters"].update(network="../../os"), "no network is called"),
         (lambda c: c["hyperparameters"].update(__class__="x"), "unknown key '__class__'"),
+        (lambda c: c["hyperparameters"].update(guidance=3.5), "'guidance' is out of range"),
+        (lambda c: c["hyperparameters"].update(guidance=None), "'guidance' holds 'None', no finite number"),
         (lambda c: c.update(classes=["x"] * 5000), "'classes' is out of range"),
         (lambda c: c["hyperparameters"].update(generator_widths=[8192] * 3), "parameters, more than 100,000,000"),
         (lambda c: (c.update(image_shape=[512, 512, 1]), c["hyperparameters"].update(generator_widths=[4, 8, 1024])),

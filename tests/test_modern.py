@@ -11,10 +11,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import ROOT, fit, small
+from PIL import Image
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gan_demo import augment, recipes
+from gan_demo import augment, card, film, recipes
 from gan_demo.cost import cost, discriminator_of, generator_of
 from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES, squared_gradient_norm
@@ -242,6 +243,20 @@ def test_a_modern_run_is_played_and_its_history_and_config_say_what_it_is(modern
     assert (pictures[0] != pictures[1]).any()
     assert player.verdict(pictures, [0, 1]) is None  # it compares, and says nothing of a picture alone
     assert np.abs(player.film([5], [0])[0].astype(int) - player.film([5], [0])[-1]).max() > 0
+
+
+def test_the_samples_are_drawn_with_the_recipe_s_guidance(digits, tmp_path):
+    run = fit(replace(DIGITS, guidance=3.0), digits, tmp_path / "run", length=2, snapshots=2).run
+    assert run.config.hyperparameters["guidance"] == 3
+    player = open_run(run.path)
+    drawn = np.asarray(Image.open(run.path / "samples" / "step-00000002.png"), float)
+
+    def apart(guidance: float | None) -> float:
+        grid = film.grid(player.generate(range(16), guidance=guidance), 4)[:, :, 0]
+        return float(np.abs(drawn - grid).mean())
+
+    assert 4 * apart(None) < apart(1)
+    assert "; guidance 3." in card.text(run, None)  # the recipe has another
 
 
 def test_a_resumed_modern_run_ends_as_the_unbroken_one(modern_run, digits, tmp_path, monkeypatch):

@@ -64,9 +64,13 @@ def test_tiles_truncation_and_snapshot_change_what_is_painted(served, visit, pla
 
 
 def test_class_guidance_is_the_run_s_until_it_is_turned(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=3, tab="generate")
+    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=3, tab="generate", guidance=0)
     page = visitor.page
-    expect(page.get_by_label("Class guidance")).to_have_value("1")
+    expect(page.get_by_label("Class guidance")).to_have_value("0")
+    visitor.sees(players["b-classes"].generate([3], guidance=0), ".tile[data-index='0'] canvas")
+    page.get_by_label("Class guidance").fill("1")
+    expect(page).not_to_have_url(re.compile("guidance"))  # back at the run's own
+    visitor.sees(players["b-classes"].generate([3]), ".tile[data-index='0'] canvas")
     page.get_by_label("Class guidance").fill("2.5")
     expect(page).to_have_url(re.compile("guidance=2.5"))
     expect(page.locator(".guidance-value")).to_have_text("2.50")
@@ -74,6 +78,7 @@ def test_class_guidance_is_the_run_s_until_it_is_turned(served, visit, players):
     visitor.sees(players["b-classes"].generate([3], guidance=2.5), ".tile[data-index='0'] canvas")
     visitor.choose("model", "DCGAN on MNIST")
     expect(page.get_by_label("Class guidance")).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("guidance"))  # this one has no classes
     page.wait_for_function("!document.querySelector('.generate').dataset.shown.includes('2.5')")
     visitor.sees(players["a-plain"].generate([3]), ".tile[data-index='0'] canvas")
 

@@ -53,9 +53,12 @@ def test_guidance_is_the_recipe_s_where_none_is_asked_for(player, digits_run, tm
     guided, wanted = open_run(tmp_path / "guided"), player.generate([5], guidance=2)
     assert (wanted != player.generate([5])).any()
     np.testing.assert_array_equal(guided.generate([5]), wanted)
+    assert guided.run.revision != player.run.revision  # else a page would go on showing what it kept
     np.testing.assert_array_equal(guided.film([5])[-1], wanted)
     np.testing.assert_array_equal(guided.interpolate(5, 6, 2)[0], wanted[0])
-    assert recipes.get("modern-cifar10").hyperparameters()["guidance"] == 1.3
+    np.testing.assert_array_equal(player.film([5], guidance=2)[-1], wanted)
+    np.testing.assert_array_equal(player.interpolate(5, 6, 2, guidance=2)[0], wanted[0])
+    np.testing.assert_array_equal(player.pad([5, 6, 7, 8], 2, guidance=2)[0], wanted[0])
 
 
 def test_guidance_shows_more_of_the_classes_asked_for():
@@ -120,6 +123,8 @@ def test_an_unconditional_run_says_that_it_knows_no_classes(mnist, tmp_path):
     fit(recipes.get("mlp-mnist"), mnist, tmp_path / "run", length=2, snapshots=2)
     player = open_run(tmp_path / "run")
     assert player.classes is None and player.generate([1]).shape == (1, 28, 28, 1)
+    with pytest.raises(GanDemoError, match="knows no classes: leave guidance out"):
+        player.generate([1], guidance=1)
     with pytest.raises(GanDemoError, match="knows no classes"):
         player.generate([1], classes=[0])
 

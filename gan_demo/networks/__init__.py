@@ -3,6 +3,7 @@
 Every generator takes (latents, class weights), every discriminator (images, class weights). Images are float
 (N, C, H, W) in [-1, 1], those of a residual generator now and then beyond, cut where they are painted; latents float
 (N, latent_size); class weights float (N, classes), one-hot or a mix of one-hots, or None where the run has no classes.
+A generator's may lie beyond (latents.guide), each row's sum still 1: it is linear in them where they enter.
 """
 
 from importlib import import_module

@@ -74,7 +74,8 @@ MODERN_CIFAR10 = Recipe(
     facts=(
         ("latent", "64, normal", "the same"),
         *R3GAN_FACTS,
-        ("guidance", "none", "1.3: a class is put so many times as far from the mean of all classes as it was trained"),
+        ("guidance", "none",
+         "1.3 (arXiv:2207.12598): a class is put so many times as far from the mean of all classes as it was trained"),
         ("widths", "768 at every size, in both networks",
          "generator 192-144-80-48: 0.2 GFLOP an image, for a page on two CPU cores; discriminator 96-192-384-512"),
         ("gamma", "0.05 falling to 0.005 over 20 million images", "the same over 6.5 million, in twenty stairs"),

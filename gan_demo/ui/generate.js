@@ -63,10 +63,21 @@ function drawControls(card, state) {
   part(".rows").checked = state.rows;
   part(".rows-choice").hidden = card.classes === null;
   part(".classes").hidden = card.classes === null;
-  part(".legend").textContent = card.verdict
-    ? "Click a tile to take its seed everywhere. Under it: how sure the discriminator is that it is real."
-    : "Click a tile to take its seed everywhere.";
-  if (state.rows && card.classes?.length > MOST) part(".legend").prepend(`The first ${MOST} classes. `);
+  part(".legend").textContent = legend(card, state);
+}
+
+function legend(card, state) {
+  const own = card.classes && card.guidance !== 1; // as few runs have
+  return [
+    state.rows && card.classes?.length > MOST && `The first ${MOST} classes.`,
+    "Click a tile to take its seed everywhere.",
+    card.verdict && "Under it: how sure the discriminator is that it is real.",
+    own && `This run's own guidance is ${card.guidance}; 1 is as it was trained.`,
+    (state.truncation !== 1 || (card.classes && state.guidance !== null)) &&
+      `In Replay and Walk truncation is 1${card.classes ? ", guidance the run's own" : ""}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function drawKnob(name, value) {
@@ -149,7 +160,7 @@ function mark() {
 async function drawClasses(card, state, signal) {
   if (card.classes === null) return;
   const step = gan.shownStep(card, state.step);
-  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step }), signal);
+  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step, guidance: state.guidance }), signal);
   const [height, width] = card.image_shape;
   const chips = card.classes.map((name, index) => {
     const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip" });
@@ -184,7 +195,9 @@ part(".rows").addEventListener("change", () => gan.set({ rows: part(".rows").che
 for (const name of ["truncation", "guidance"]) {
   part(`.${name}`).addEventListener("input", () => {
     if (!shown) return;
-    gan.set({ [name]: Number(part(`.${name}`).value) });
+    const value = Number(part(`.${name}`).value);
+    const own = name === "guidance" && shown.card.key === gan.state.model && value === shown.card.guidance;
+    gan.set({ [name]: own ? null : value });
     if (shown.card.key === gan.state.model) drawControls(shown.card, gan.state); // what it says waits for no picture
   });
 }

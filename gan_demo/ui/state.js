@@ -162,6 +162,7 @@ window.gan = (() => {
         wanted.class = null;
         wanted.stops = fitting(state.stops, null); // an index means another class there
       }
+      if (!classes) wanted.guidance = null;
       wanted.step = wanted.pin = null;
       if (state.beside === wanted.model) wanted.beside = null;
     }
