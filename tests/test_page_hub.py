@@ -74,6 +74,7 @@ def test_a_silent_hub_keeps_nobody_waiting_and_is_told(runs, growing, silent, se
     visitor = visit(app).open(model="me/digits")
     visitor.sees(open_run(runs / "a-plain").film(range(16))[-1])
     expect(visitor.page.locator("#notice")).to_contain_text("me/digits cannot be opened: the Hub does not answer.")
+    visitor.scrub(1)  # meanwhile the address goes on asking for it
     silent.add("me/digits", growing.files())
     silent.recover()
     silent.released.set()

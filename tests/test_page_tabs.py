@@ -137,6 +137,11 @@ def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(served, visit, players
         visitor.scrub(index, "#walk-film")
         visitor.sees(way[index : index + 1], f"{WALK} .current canvas")
     assert visitor.requests[before:] == []
+    visitor.scrub(20, "#walk-film")
+    expect(visitor.page).to_have_url(re.compile("at=20"))
+    visitor.page.reload()  # a link leads to the very picture
+    visitor.page.wait_for_selector(WALK)
+    visitor.sees(way[20:21], f"{WALK} .current canvas")
 
 
 def test_stops_are_taken_away_while_pictures_are_on_their_way(app, visit):

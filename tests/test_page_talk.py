@@ -150,11 +150,26 @@ def test_the_scrub_bar_is_in_sight_on_a_projector(app, visit):
     assert bar["y"] + bar["height"] <= 720
 
 
+OUT_OF_SIGHT = """() => [...document.querySelectorAll(".gradio-container *")]
+  .map((one) => [one, one.getBoundingClientRect()])
+  .filter(([one, box]) => box.width > 1 && (box.right > innerWidth + 1 || box.left < -1))
+  .map(([one]) => one.outerHTML.slice(0, 80))"""
+
+
+def test_two_pictures_side_by_side_leave_their_words_in_sight(app, visit):
+    visitor = visit(app, width=960, height=950).open(model="b-classes", pin=STEPS[0])  # half a screen
+    expect(visitor.page.locator("#film .pinned")).to_be_visible()
+    assert visitor.page.evaluate(OUT_OF_SIGHT) == []
+    assert all(one.bounding_box()["width"] > 60 for one in visitor.page.locator("#film .words").all())
+
+
+@pytest.mark.parametrize("width", [320, 390])
 @pytest.mark.parametrize("tab", TABS)
-def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
-    visitor = visit(app, width=390, height=844, has_touch=True, is_mobile=True)
+def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab, width):
+    visitor = visit(app, width=width, height=844, has_touch=True, is_mobile=True)
     visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert visitor.page.evaluate(OUT_OF_SIGHT) == []
     assert visitor.page.locator(".tabitem :is(button, select, input[type=range])").count()
     small = visitor.page.evaluate(
         """() => [...document.querySelectorAll("#masthead button, .tabitem :is(button, select, input[type=range])")]

@@ -5,6 +5,8 @@ gan.curves = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const LABEL_HEIGHT = 15;
   const TITLE_HEIGHT = 19; // no curve runs through it
+  const LETTER = 6.2; // pixels, on average
+  const SCALE = 70; // pixels at most that the scale takes beside a title
   // Okabe and Ito's colours: told apart with any colour vision, and by their labels without it.
   const LINES = {
     d_real: ["D on real", "#e69f00"],
@@ -18,7 +20,7 @@ gan.curves = (() => {
     real_score: ["real images", "#e69f00"],
     fake_score: ["generated", "#56b4e9"],
     frechet: ["Fréchet distance", "#009e73"],
-    swd: ["sliced Wasserstein", "#009e73"],
+    swd: ["Wasserstein", "#009e73"],
     accuracy: ["class accuracy", "#cc79a7"],
   };
   const LOSSES = ["d_real", "d_fake", "d_pair", "g", "d_class", "g_class", "r1", "r2"];
@@ -64,7 +66,8 @@ gan.curves = (() => {
       svg.append(element("circle", { cx: width + 12, cy: y, r: 4, fill: colour }));
       svg.append(element("text", { x: width + 22, y, class: "label" }, label));
     }
-    svg.append(element("text", { x: 8, y: 13, class: "title" }, title));
+    const long = 8 + LETTER * title.length + SCALE < width;
+    svg.append(element("text", { x: 8, y: 13, class: "title" }, long ? title : title.split(/,| from| says/)[0]));
     svg.append(element("text", { x: width - 6, y: 13, class: "scale" }, `top ${format(top)}`));
     return svg;
   }

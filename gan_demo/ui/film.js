@@ -343,11 +343,11 @@ part(".other").addEventListener("change", () => film.pair(part(".other").value |
 part(".full").hidden = !document.fullscreenEnabled;
 press(".full", () => gan.fill(gan.state.talk || !film ? document.documentElement : section));
 press(".video", async () => {
-  if (!film) return;
+  if (!film || recorded) return;
   stop();
   const button = part(".video");
   const speed = Number(part(".speed").value);
-  Object.assign(button, { disabled: true, textContent: "Recording …" });
+  Object.assign(button, { ariaDisabled: "true", textContent: "Recording …" }); // disabled, it would lose the focus
   try {
     const reel = (recorded = film); // whatever comes on the stage meanwhile
     const { frame_width: width, frame_height: height, frames } = reel.layout;
@@ -359,7 +359,7 @@ press(".video", async () => {
   const done = recorded;
   recorded = null;
   free(done?.sheet, done?.beside?.sheet);
-  Object.assign(button, { disabled: false, textContent: "Save video" });
+  Object.assign(button, { ariaDisabled: null, textContent: "Save video" });
 });
 
 gan.watch((_, changed, restored) => { // no film plays where nobody looks

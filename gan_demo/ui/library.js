@@ -8,6 +8,7 @@ Object.assign(gan, (() => {
   const { library } = gan;
   let timer = 0;
   let busy = false;
+  let joined = false; // what the address asks for has been asked for
 
   // ---------------------------------------------------------------- the runs on show
 
@@ -33,7 +34,7 @@ Object.assign(gan, (() => {
   }
 
   /* When to ask again after an error: never where the server has refused, soon where it is away or in trouble. */
-  const patience = (error) => (error.status < 500 ? null : COMING);
+  const patience = (error) => (!error.away && error.status < 500 ? null : COMING);
 
   async function lookAt(key) {
     const { card, isNew } = await gan.freshCard(key);
@@ -53,10 +54,11 @@ Object.assign(gan, (() => {
 
   gan.watch(async ({ model }, changed) => {
     if (!changed.includes("model") && !changed.includes("beside")) return;
-    const cards = await Promise.all(onShow().map((key) => gan.card(key).catch(() => null))); // who draws it says why not
+    const without = (error) => ({ trouble: "", watch: patience(error) }); // who draws it says why not
+    const cards = await Promise.all(onShow().map((key) => gan.card(key).catch(without)));
     if (model !== gan.state.model) return;
     gan.stand(cards[0]?.trouble ?? "");
-    later(soonest(cards.map((card) => card?.watch ?? null)));
+    later(soonest(cards.map((card) => card.watch)));
   });
 
   // ---------------------------------------------------------------- the list of runs
@@ -74,9 +76,10 @@ Object.assign(gan, (() => {
   function follow() {
     const asked = new URLSearchParams(location.search).get("model");
     const wanted = gan.run(asked) ?? gan.run() ?? library.runs[0];
-    if (!wanted || wanted.key === gan.state.model) return;
-    gan.hush();
-    gan.restore();
+    if (wanted && wanted.key !== gan.state.model) {
+      gan.hush();
+      gan.restore();
+    } else if (joined && !library.pending) gan.forgo();
   }
 
   /* Open a repository of the Hub by its name; resolves to its key, or throws why not. */
@@ -105,6 +108,7 @@ Object.assign(gan, (() => {
       gan.hush();
       gan.fail(error);
     }
+    joined = true;
     follow();
     if (gan.state.model === null) later(null);
   }
@@ -121,7 +125,8 @@ Object.assign(gan, (() => {
     const dialog = form.closest("dialog");
     const said = form.querySelector(".said");
     const button = form.querySelector("button");
-    button.disabled = true;
+    if (button.ariaDisabled === "true") return;
+    button.ariaDisabled = "true"; // and not disabled: that would take the focus away
     said.textContent = "Fetching it …";
     try {
       const key = await open(form.elements.repository.value.trim());
@@ -135,7 +140,7 @@ Object.assign(gan, (() => {
       said.textContent = error.message;
       if (!dialog.open) gan.say(error.message);
     }
-    button.disabled = false;
+    button.ariaDisabled = null;
   });
 
   return { look, join, list };

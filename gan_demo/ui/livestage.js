@@ -138,7 +138,9 @@ gan.liveStage = (section) => {
       return made;
     };
     part(".ticks").replaceChildren(label(0, "0"), label(steps.at(-1), gan.number(steps.at(-1))));
-    part(".marks").replaceChildren(...turns(steps).map(([step, text]) => label(step, text)));
+    const marks = new Map(); // a button may turn two knobs at once
+    for (const [step, text] of turns(steps)) marks.set(step, [...(marks.get(step) ?? []), text]);
+    part(".marks").replaceChildren(...[...marks].map(([step, texts]) => label(step, texts.join(", "))));
   }
 
   /* Where k or a rate became another: [[step, what it became]]. */

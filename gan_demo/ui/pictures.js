@@ -84,7 +84,8 @@ Object.assign(gan, (() => {
     let running = null; // the AbortController of what is at work
     let waiting = false;
     let again = 0;
-    return async function next(urgent = false) {
+    const retry = () => (document.hidden ? document.addEventListener("visibilitychange", retry, { once: true }) : next());
+    async function next(urgent = false) {
       clearTimeout(again);
       if (running) {
         if (urgent) setTimeout((old) => old.abort(), SUPERSEDED, running);
@@ -97,7 +98,7 @@ Object.assign(gan, (() => {
       } catch (error) {
         if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
         else if (!signal.aborted) gan.fail(error);
-        if (error.away) again = setTimeout(next, AGAIN * (1 + Math.random())); // a crowd comes back one by one
+        if (error.away) again = setTimeout(retry, AGAIN * (1 + Math.random())); // a crowd comes back one by one
       } finally {
         running = null;
         if (waiting) {
@@ -105,7 +106,8 @@ Object.assign(gan, (() => {
           next();
         }
       }
-    };
+    }
+    return next;
   }
 
   /* Whether a change is a person's, and not the run's own growth. */

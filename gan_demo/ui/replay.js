@@ -153,6 +153,7 @@ gan.film("replay").then((film) => {
   gan.watch(async (state, changed) => {
     const anew = ["model", "card", "seed", "class", "beside", "runs"].some((name) => changed.includes(name));
     const back = changed.includes("tab") && state.tab === "replay"; // what was refused may have been forgotten meanwhile
+    if (state.tab !== "replay") return; // it is loaded when somebody looks
     if (anew || back) load(gan.wanted(changed));
     else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
     if (changed.includes("pin") && !changed.includes("model")) film.pin(pinnedFrame(await gan.card(state.model)));

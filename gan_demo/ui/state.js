@@ -28,6 +28,7 @@ window.gan = (() => {
     rows: flag,
     truncation: [1, (text) => (/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(text) ? Number(text) : null), "give a number from 0 to 1"],
     guidance: [null, (text) => (/^([0-2](\.\d{1,6})?|3(\.0{1,6})?)$/.test(text) ? Number(text) : null), "give a number from 0 to 3"], // null: the run's own
+    at: [null, wholeSeed, "a place on the walk is a whole number"], // Walk: the film's frame
     stops: [[], readStops, "give seeds, or seed:class, with commas between"], // Walk: all but the first
     straight: flag,
     closed: flag,
@@ -42,6 +43,8 @@ window.gan = (() => {
   let lastWrite = 0;
   let waiting = null; // an address that is still to be written: {query, timer}
   let shown = null; // what Gradio's inputs show
+  let awaited = false; // a run that the address asks for and that may still come
+  let refused = false; // what was typed as the seed last
   let trigger = null; // asks Gradio to show the state: set by attach()
 
   const run = (key = state.model) => library.runs.find((one) => one.key === key);
@@ -79,6 +82,7 @@ window.gan = (() => {
       else complaints.push(`The address asks for the ${name} “${asked.get(name).slice(0, 40)}”: ${wish}.`);
     };
     const known = library.runs.map((one) => one.key);
+    awaited = known.length > 0 && asked.has("model") && !run(asked.get("model"));
     if (known.length) take("model", run(asked.get("model"))?.key ?? null, `there are ${known.join(", ")}`);
     const classes = run(found.model)?.classes;
     if (classes) take("class", classIndex(asked.get("class"), classes), `there are ${classes.join(", ")}`);
@@ -98,8 +102,9 @@ window.gan = (() => {
   function address() {
     const query = new URLSearchParams(location.search); // keeps what is not ours, such as Gradio's own __theme
     const always = { model: state.model, seed: state.seed, class: state.class };
+    const asked = [...(state.model === null || awaited ? ["model", "class"] : []), ...(awaited ? ["step", "pin"] : [])];
     for (const [name, value] of Object.entries({ ...state, ...always })) {
-      if (state.model === null && ["model", "class"].includes(name)) continue;
+      if (asked.includes(name)) continue; // of another run, which may come
       const left = value === null || (!(name in always) && same(value, VALUES[name][0]));
       if (left) query.delete(name);
       else query.set(name, name === "stops" ? writeStops(value) : value === true ? 1 : value);
@@ -156,6 +161,7 @@ window.gan = (() => {
   function set(changes) {
     const wanted = { ...changes };
     if ("tab" in wanted && wanted.tab !== state.tab) gan.inFront()?.halt(); // while the address is still its tab's
+    if ("model" in wanted) awaited = false;
     if ("model" in wanted && wanted.model !== state.model) {
       const { classes } = run(wanted.model);
       if (!same(classes, run()?.classes)) {
@@ -254,7 +260,10 @@ window.gan = (() => {
     if (name === "seed") {
       if (value === null) return; // emptied, to type another
       const seed = wholeSeed(value);
-      if (seed === null) return gan.say(`A seed is a whole number from 0 to ${MAX_SEED}.`);
+      if (seed === null) gan.say(`A seed is a whole number from 0 to ${MAX_SEED}.`);
+      else if (refused) gan.hush();
+      refused = seed === null;
+      if (refused) return;
       value = seed;
     }
     if (name === "model" && !run(value)) return; // no run is there yet
@@ -311,6 +320,10 @@ window.gan = (() => {
       });
     },
     restore,
+    /* What the address asks for and is not here will not come. */
+    forgo() {
+      awaited = false;
+    },
     /* The list of runs has changed, or the run on show has. */
     refresh(changed) {
       if (changed.length) follow(changed);

@@ -145,7 +145,8 @@ const load = gan.newest(async (signal) => {
     rate: 20,
     name: `${card.key}-walk`,
     axis: "Position on the walk",
-    start: () => 0,
+    start: () => gan.state.at ?? 0,
+    rested: (index) => gan.set({ at: index || null }),
     caption: (index) => describe(state, card, index),
     panels: () => [],
     ticks: (wanted) => [...chain, ...(state.closed ? [chain[0]] : [])].map((one, i) => [
@@ -222,14 +223,16 @@ part(".add").addEventListener("click", () => {
   gan.set({ stops: [...chain.slice(1), after(chain)] });
 });
 part(".save-gif").addEventListener("click", async () => {
-  part(".save-gif").disabled = true; // until it has come
+  const button = part(".save-gif");
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true"; // until it has come; disabled, it would lose the focus
   try {
     const card = await gan.card(gan.state.model);
     gan.download(await gan.answer(gan.url(card, "walk.gif", question(card, gan.state)), "blob"), `${card.key}-walk.gif`);
   } catch (error) {
     gan.fail(error);
   } finally {
-    part(".save-gif").disabled = gan.state.pad;
+    button.ariaDisabled = null;
   }
 });
 
@@ -242,6 +245,7 @@ gan.watch(async (state, changed, restored) => {
     stand(state.spot);
     drawPad();
   }
+  if (restored && changed.includes("at")) gan.film("walk").then((film) => film.go(state.at ?? 0));
   if (state.tab !== "walk" || !FOLLOWED.some((name) => changed.includes(name))) return;
   load(gan.wanted(changed));
   const card = await gan.card(state.model).catch(() => null); // load says why not
