@@ -143,3 +143,45 @@ def test_a_step_is_the_published_arithmetic():
             [(a - b).detach().abs().flatten() for a, b in zip(network.parameters(), plain.parameters(), strict=True)]
         )
         assert float(apart.quantile(0.99)) < 1e-5 and float(apart.max()) < max(recipe.learning_rates)
+
+
+def test_a_replayed_step_is_fed_the_batch_at_hand(monkeypatch):
+    """A stand-in for a GPU whose graph does again what was recorded, from the buffers that it was recorded with."""
+    recipe = small(recipes.get("modern-cifar10"), annealing=(64, 0.25, 0.1))
+    captured, eager = (GAN(recipe, 10, World(torch.device("cpu")), torch.device("cpu")) for _ in range(2))
+    update, recorded, recording = captured.update, [], []
+
+    @contextmanager
+    def graph(graph, stream):
+        recording.append(True)
+        yield
+        recording.clear()
+
+    def watched(recipe, batches):
+        if not recording:
+            return update(recipe, batches)
+        recorded[:] = [recipe, batches]
+        return {}
+
+    def replay(_):
+        captured.updates.terms = update(*recorded)
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    random = SimpleNamespace(clone_state=lambda: None)
+    for name, double in {
+        "Stream": lambda device: stream,
+        "stream": lambda stream: nullcontext(),
+        "current_stream": lambda: stream,
+        "default_generators": [random],
+        "CUDAGraph": type("Graph", (), {"replay": replay}),
+        "graph": graph,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, double)
+    captured.update = watched
+    captured.updates, captured.way = capture.Captured(captured), "captured"
+    for seed in range(capture.WARM_UP + 4):
+        random_ = torch.Generator().manual_seed(seed)
+        batch = torch.randint(256, (16, 3, 32, 32), dtype=torch.uint8, generator=random_), torch.arange(16) % 10
+        ours, theirs = (gan.step([tuple(part.clone() for part in batch)]) for gan in (captured, eager))
+        assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert captured.way == "captured"

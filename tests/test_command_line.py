@@ -284,5 +284,6 @@ def test_the_shipped_runs_name_their_command(train):
     folders = sorted((ROOT / "checkpoints").iterdir())
     lines = train("--reproduce").stdout.splitlines()
     at = [lines.index(folder.name) for folder in folders]
+    assert not [line for line in lines if "recipe has changed" in line]
     for folder, index in zip(folders, at, strict=True):
         assert f"python train.py {Run(folder).config.recipe} " in lines[index + 1]

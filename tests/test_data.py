@@ -227,3 +227,14 @@ def test_pictures_that_no_memory_holds_are_refused_before_they_are_scaled(tmp_pa
     assert data.load(recipe, tmp_path)[0].pixels.shape == (2, 3, 64, 64)
     with pytest.raises(GanDemoError, match=r"60,000 pictures of 64x64 take 0.2 GiB.*choose a smaller --image-size"):
         data.load(recipe, DATA)
+
+
+def test_of_a_picture_that_is_no_square_the_middle_is_kept_and_nothing_is_squeezed(tmp_path):
+    (tmp_path / "own").mkdir()
+    wide = Image.new("RGB", (80, 40), "red")
+    wide.paste("blue", (20, 0, 60, 40))  # the centre square
+    wide.save(tmp_path / "own" / "a.png")
+    wide.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "own" / "b.png")
+    images, _ = data.load(RECIPE, tmp_path / "own")
+    inside = images.pixels[:, :, 2:-2, 2:-2]
+    assert (inside[:, 2] > 250).all() and (inside[:, 0] < 5).all()

@@ -340,3 +340,8 @@ def test_names_in_the_card_show_and_do_nothing(run):
     from huggingface_hub import ModelCard
 
     assert ModelCard(text).data.license == "unknown" and ModelCard(text).data.tags[1].startswith("-script-alert-1-")
+
+
+def test_a_run_that_is_not_finished_gets_no_tag(run, double):
+    run.write_config(replace(run.config, length=run.config.length + 1))
+    assert push(run, double).tag is None and not double.repos["me/digits"].tags

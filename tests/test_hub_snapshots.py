@@ -1,5 +1,7 @@
 """What a person would lose while a training runs and its snapshots go up: the training's pace, or one of them."""
 
+import time
+
 import pytest
 from hub_double import SHIPPED, HubDouble, hasty, push
 from waiting import wait_until
@@ -74,14 +76,16 @@ def test_a_refused_token_is_told_once_and_not_tried_again_while_training(run, do
 def test_a_silent_hub_does_not_hold_the_training_up(run, double):
     double.stall()
     grow(run, 1)
-    with hasty():
-        pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
-        pusher(run)
-        wait_until(lambda: double.asked("create") == 1)
-        pusher(run)  # while the first is still waiting for an answer
-        pusher.close(seconds=0.01)
-        with pytest.raises(HubError, match="does not answer"):
-            push(run, double)
+    pusher = SnapshotPusher("me/digits", endpoint=double.url, pauses=(60, 60))
+    began = time.monotonic()
+    pusher(run)
+    assert time.monotonic() - began < 1  # of the five seconds of patience
+    wait_until(lambda: double.asked("create") == 1)
+    pusher(run)  # while the first is still waiting for an answer
+    pusher.close(seconds=0.01)
+    assert pusher._thread.is_alive()  # nobody waited for it
+    with hasty(), pytest.raises(HubError, match="does not answer"):
+        push(run, double)
 
 
 def test_a_new_trainings_snapshots_stand_beside_nothing_of_an_older_run(run, double):

@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors
-from conftest import DATA, fit, small
+import torch
+from conftest import DATA, ROOT, fit, small
 from PIL import Image
 
 from gan_demo import data, judge, recipes
 from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
-from gan_demo.player import Player
+from gan_demo.player import Player, open_run
 from gan_demo.run import Run
 
 MARKS = {"mnist": 0.99, "fashion-mnist": 0.91, "cifar10": 0.80}
@@ -141,3 +142,44 @@ def test_a_judge_is_not_trained_on_a_persons_own_pictures(tmp_path):
         Image.new("L", (28, 28), index).save(tmp_path / f"{index}.png")
     with pytest.raises(GanDemoError, match="holds pictures of its own, not MNIST"):
         judge.fit("mnist", tmp_path)
+
+
+def test_the_best_snapshot_is_the_one_nearest_to_real_pictures(mnist, tmp_path):
+    few = replace(mnist, pixels=mnist.pixels[:400], labels=mnist.labels[:400])
+    widths = {"generator_widths": (16, 16, 16), "discriminator_widths": (16, 16)}
+    trainer = fit(small(recipes.get("cdcgan-mnist"), **widths), few, tmp_path / "run", 2, snapshots=3)
+
+    def paint(seeds, classes, step, *, guidance=None):  # noise, real digits, one digit
+        real = mnist.pixels[400 : 400 + len(seeds)].transpose(0, 2, 3, 1)
+        noise = np.random.default_rng(0).integers(0, 256, real.shape).astype(np.uint8)
+        return {0: noise, 1: real, 2: real[:1].repeat(len(seeds), 0)}[step]
+
+    metrics = judge.evaluate(trainer.run, paint, few)
+    assert metrics["best"] == 1
+    assert [row["classes"] for row in metrics["snapshots"]][1:] == [10, 1]
+
+
+def test_the_sliced_wasserstein_distance_is_the_known_one():
+    a = [torch.zeros(100, 8)]
+    b = [torch.zeros(100, 8)]
+    b[0][:, 0] = 1  # each slice is off by its first coordinate
+    slices = torch.randn(8, 256, generator=torch.Generator().manual_seed(1))
+    wanted = 1000 * float((slices / slices.norm(dim=0))[0].abs().mean())
+    assert judge.sliced_wasserstein(a, b) == pytest.approx(wanted, rel=1e-5)
+
+
+JUDGED = [
+    path.parent.name
+    for path in sorted((ROOT / "checkpoints").glob("*/metrics.json"))
+    if "accuracy" in json.loads(path.read_text())["snapshots"][0]
+]
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_judge_finds_again_what_a_shipped_run_s_metrics_say(name):
+    player = open_run(ROOT / "checkpoints" / name)
+    metrics = player.run.read_metrics()
+    told = next(row["accuracy"] for row in metrics["snapshots"] if row["step"] == metrics["best"])
+    seeds = range(judge.FIRST_SEED, judge.FIRST_SEED + 500)
+    seen = judge.Judge(player.config.dataset).look(player.generate(seeds, step=metrics["best"]))[1].argmax(1)
+    assert (seen == np.array(seeds) % 10).mean() == pytest.approx(told, abs=0.05)

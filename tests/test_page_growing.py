@@ -1,15 +1,20 @@
 """What a person would lose while a training grows before their eyes: the film, their place in it, the page itself."""
 
 import dataclasses
+import os
 import re
+import time
+from pathlib import Path
 
 import pytest
+from browser import toy_run
 from growing import SOON
 from playwright.sync_api import expect
 from waiting import wait_until
 
 from gan_demo.player import open_run
 from gan_demo.run import Run
+from gan_demo.ui import sources
 from gan_demo.ui.library import Library
 
 NEWER = """async () => {
@@ -137,3 +142,16 @@ def test_a_run_without_a_snapshot_appears_with_its_first(others, runs, growing, 
     expect(notice).to_be_hidden(timeout=SOON)
     visitor.choose("model", "DCGAN on MNIST")
     visitor.sees(open_run(growing.whole.path).film(range(16))[2])
+
+
+def test_a_training_that_was_killed_is_not_told_as_one_at_work(tmp_path):
+    path = toy_run(tmp_path / "run", "mlp-mnist")
+    folder = sources.Folder(path)
+    assert folder.live()  # just written, and no training's own: a copy that grows
+    (path / "state").mkdir()
+    assert not folder.live()  # it has ended: no lock
+    (path / "state" / "lock").touch()
+    assert folder.live()
+    for written in filter(Path.exists, (path / name for name in sources.WATCHED)):
+        os.utime(written, (time.time() - sources.QUIET_SECONDS - 1,) * 2)
+    assert not folder.live()  # killed: its lock stays, and nothing is written

@@ -17,6 +17,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from gan_demo.ui import endpoints
+
 
 def get(app, path: str) -> tuple[int, dict[str, str], bytes]:
     """A GET with the path exactly as written."""
@@ -311,3 +313,11 @@ def test_the_page_waits_for_no_torch_and_gradio_writes_no_type_stubs():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["None", "gan_demo.ui", "False"], done.stderr
+
+
+def test_files_for_programs_do_not_fill_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoints, "get_upload_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(endpoints, "SHELF_BYTES", 250)
+    shelf = endpoints.Shelf()
+    paths = [shelf.file(bytes([number]) * 100, "a.png")["path"] for number in range(4)]
+    assert [os.path.exists(path) for path in paths] == [False, False, True, True]

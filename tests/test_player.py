@@ -8,10 +8,12 @@ import pytest
 import torch
 from conftest import ROOT, fit, small
 from PIL import Image
+from safetensors.torch import load_file
 
-from gan_demo import film, inference, recipes
+from gan_demo import film, inference, latents, recipes
 from gan_demo.errors import GanDemoError
 from gan_demo.judge import Judge
+from gan_demo.networks import build_discriminator
 from gan_demo.player import open_run
 
 SHIPPED = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/config.json"))
@@ -193,3 +195,36 @@ def test_a_network_too_large_to_be_honest_is_refused_before_it_is_allocated(digi
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(GanDemoError, match=r"parameters, more than 100,000,000: choose"):
         open_run(folder)
+
+
+def test_a_verdict_is_the_sigmoid_of_the_discriminators_own_number(digits_run):
+    player = open_run(digits_run)
+    images, classes = player.generate(range(20)), [seed % 10 for seed in range(20)]
+    network = build_discriminator(player.config.as_recipe(), 10).eval()
+    network.load_state_dict(load_file(digits_run / "discriminator.safetensors"), strict=False)
+    with torch.inference_mode():
+        x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+        wanted = network(x, torch.eye(10)[classes]).source.sigmoid().numpy()
+    np.testing.assert_allclose(player.verdict(images, classes), wanted, atol=1e-5)
+    assert np.ptp(wanted) > 0
+
+
+def test_a_closed_or_a_straight_walk_a_pad_and_truncation_paint_these_latents(digits_run, monkeypatch):
+    player, seen = open_run(digits_run), []
+    monkeypatch.setattr(player, "_render", lambda z, weights, steps: seen.append((z, weights)) or [z])
+    a, b, c, d = latents.latents([3, 9, 10, 4], 16)
+    player.walk([(3, 3), (9, 8)], 4, closed=True)
+    half = np.array([0.5])
+    z, weights = seen.pop()
+    np.testing.assert_allclose(z, [a, latents.slerp(a, b, half)[0], b, latents.slerp(b, a, half)[0]], atol=1e-5)
+    assert weights[1, 3] == weights[1, 8] == weights[3, 3] == 0.5
+    player.walk([3, 9], 3, straight=True)
+    np.testing.assert_allclose(seen.pop()[0][1], (a + b) / 2, atol=1e-5)
+    player.pad([(3, 0), (9, 1), (10, 2), (4, 3)], 3)
+    z, weights = seen.pop()
+    np.testing.assert_allclose(z[[0, 2, 6, 8]], [a, b, c, d], atol=1e-5)  # read as a page is
+    np.testing.assert_allclose(weights[[0, 2, 6, 8], :4], np.eye(4), atol=1e-6)
+    np.testing.assert_allclose(z[1], latents.slerp(a, b, half)[0], atol=1e-5)
+    np.testing.assert_allclose(weights[4, :4], [0.25] * 4)
+    player.generate([3], truncation=0.5)
+    np.testing.assert_allclose(seen.pop()[0][0], a / 2, atol=1e-6)

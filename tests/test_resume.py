@@ -16,7 +16,8 @@ import torch
 from conftest import DATA, ROOT, assert_same_run, fit, small, stop_at
 from waiting import wait_until
 
-from gan_demo import recipes, training
+from gan_demo import control, recipes, training
+from gan_demo.control import Control
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
 
@@ -338,3 +339,23 @@ def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_na
     output, _ = third.communicate(timeout=60)
     assert third.returncode == 0, output
     assert not (tmp_path / "run" / "state" / "lock").exists()
+
+
+def test_the_time_of_all_sessions_is_added_up_and_pauses_are_left_out(mnist, tmp_path, monkeypatch, after_each_step):
+    clock = [0.0]
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+    after_each_step(lambda _: clock.__setitem__(0, clock[0] + 10))
+
+    def wait(follower, stopping):
+        clock[0] += 1000
+        follower.now = replace(follower.now, paused=False)
+        return True
+
+    monkeypatch.setattr(control.Follower, "wait", wait)
+    monkeypatch.setenv(control.PARENT, str(os.getppid()))
+    recipe = small(recipes.get("mlp-mnist"))
+    Control(recipe.learning_rates, 1, paused=True).write(tmp_path / "run")
+    fit(recipe, mnist, tmp_path / "run", 3, snapshots=2)
+    assert Run(tmp_path / "run").config.seconds == 30
+    fit(recipe, mnist, tmp_path / "run", 5, snapshots=2, resume=True)
+    assert Run(tmp_path / "run").config.seconds == 50

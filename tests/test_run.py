@@ -101,6 +101,12 @@ def test_an_index_that_points_elsewhere_is_refused(change, names, folder):
         Run(folder)
 
 
+def test_an_index_out_of_order_is_refused(folder):
+    edit(folder / "snapshots" / "index.json", lambda index: index["snapshots"].reverse())
+    with pytest.raises(GanDemoError, match="the steps are not in order"):
+        Run(folder)
+
+
 def test_what_is_of_a_newer_format_is_refused_or_left_out(folder):
     run = Run(folder)
     assert run.read_metrics()["format"] == 1 and quality(run)

@@ -15,8 +15,10 @@ from torch import nn
 
 import train as cli
 from gan_demo import job, precision, recipes, reproduce, training
+from gan_demo.data import Images
 from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
+from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES
 from gan_demo.networks import Dropout, Verdict
 from gan_demo.parallel import World
@@ -30,7 +32,6 @@ CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
     [(name, option) for name, recipe in recipes.RECIPES.items() for option in (None, *recipe.options)],
 )
 def test_every_recipe_and_option_trains_and_leaves_a_folder_that_opens(name, option, tmp_path):
-    from gan_demo.data import Images
     from gan_demo.player import open_run
 
     recipe = recipes.get(name).having(option)
@@ -238,3 +239,21 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean():
     dropped.sum().backward()
     assert torch.equal(images.grad, dropped.detach())
     assert torch.equal(Dropout(0.3).eval()(images), images)
+
+
+def test_every_picture_is_trained_on_with_its_own_class(tmp_path):
+    pixels = np.arange(64, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 28, 28), np.uint8)
+    labels = np.arange(64) % 10
+    images = Images(pixels, labels, [str(digit) for digit in range(10)], "mnist")
+    recipe = small(recipes.get("cdcgan-mnist"))
+    trainer = training.Trainer(recipe, images, training.Options(out=tmp_path / "run", length=1))
+    for batch in range(8):  # two epochs
+        shown, classes = trainer._real_batch(batch)
+        assert classes.tolist() == [int(labels[at]) for at in shown[:, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("name", ["modern-cifar10", "acgan-cifar10"])
+def test_where_pairs_are_compared_the_fake_has_the_class_of_the_real_one(name):
+    gan = GAN(small(recipes.get(name)), 10, World(torch.device("cpu")), torch.device("cpu"))
+    real = torch.arange(16) % 10
+    assert torch.equal(gan.latents(real)[1], real) == (gan.recipe.loss == "relativistic")
