@@ -19,6 +19,7 @@ from browser import App, free_port
 from conftest import ROOT
 from gradio_client import Client
 from PIL import Image
+from waiting import wait_until
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 VISITORS, FILMS = 6, 6  # how many ask at once, and each for how many films
@@ -100,6 +101,15 @@ class Guest:
             return answer.read()
 
 
+def is_asked(port: int) -> bool:
+    """Whether a question waits there that the program, which is stopped, has not read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = [
+        queues for _, local, _, state, queues, *_ in rows if state == "01" and local.endswith(f":{port:04X}")
+    ]
+    return any(int(queues.rpartition(":")[2], 16) for queues in established)
+
+
 def test_a_copy_killed_under_load_takes_no_visitor_along(copies, visit, players):
     browser = visit(copies).open(model="a-plain", seed=3)
     browser.sees(players["a-plain"].film(range(3, 19))[-1])
@@ -129,7 +139,7 @@ def test_a_copy_killed_under_load_takes_no_visitor_along(copies, visit, players)
         asking = [pool.submit(ask, number) for number in range(len(guests))]
         half.wait(120)
         before = [copies.of(guest.cookie) for guest in guests]
-        time.sleep(0.2)  # they have asked
+        wait_until(lambda: is_asked(int(home.rpartition(":")[2])))
         killed.process.kill()  # while all of them wait for a film
         films = [answers.result() for answers in asking]
     assert all(len(homes) == 1 for homes in before[1:]), "a visitor wandered between the copies"

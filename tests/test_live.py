@@ -123,7 +123,7 @@ def has_saved(stage: Live) -> bool:
 
 def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monkeypatch):
     stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage))
+    wait_until(lambda: rows(stage), 300)
     nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + live.NICENESS)
     assert os.getpriority(os.PRIO_PROCESS, stage.job.process.pid) == nice
     group = Path(f"/proc/{stage.job.process.pid}/autogroup")
@@ -248,7 +248,7 @@ def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
 def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
     stage.private = False
     stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage))
+    wait_until(lambda: rows(stage), 300)
     stage.pause()
     monkeypatch.setattr(live, "SLOT_SECONDS", 0)
     stage.go_on()  # to end a pause is in nobody's way
@@ -262,7 +262,7 @@ def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeyp
 
 def test_a_pause_that_nobody_ends_is_told_as_such(stage):
     stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage))
+    wait_until(lambda: rows(stage), 300)
     stage.pause()
     stage.job.process.send_signal(signal.SIGINT)  # as the trainer ends it by itself, after ten minutes
     wait_until(lambda: not stage.running)
