@@ -310,7 +310,6 @@ def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, launch, vi
         ]
         for link in links:
             visitor.open("#seed input", tab=tab, **{name: value for name, value in link.items() if name != "tab"})
-            visitor.page.wait_for_selector("#film .film[data-shown]", state="attached")
             visitor.page.wait_for_selector(what, state="attached")
             visitor.settle()
             assert visitor.page.evaluate("window.harm") is None
