@@ -264,3 +264,12 @@ def test_a_link_to_a_run_without_classes_leaves_nothing_over_the_page(runs, laun
     page = visit(app).open(model="a-plain").page
     page.get_by_role("tab", name="Generate").click(timeout=30_000)
     page.wait_for_selector(".generate[data-shown]")
+
+
+def test_a_link_to_a_run_with_classes_shows_them_where_the_first_run_has_none(app, visit):
+    for seed in range(3):  # Gradio lost it now and then
+        page = visit(app).open(model="b-classes", seed=seed).page
+        expect(page.locator("#class")).to_be_visible()
+    page.goto(f"{app.url}/?model=a-plain")
+    page.wait_for_selector("#film .film[data-shown]")
+    expect(page.locator("#class")).to_be_hidden()

@@ -70,7 +70,6 @@ def build(library: Library, live: Live | None = None) -> gr.Blocks:
                 value=-1,
                 label="Class",
                 elem_id="class",
-                visible=True if classes else "hidden",  # it stays in the page: an address or a script finds it
                 min_width=150,
             )
             piece("tools", elem_id="tools")

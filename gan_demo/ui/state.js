@@ -152,6 +152,7 @@ window.gan = (() => {
 
   function markPage() {
     document.documentElement.classList.toggle("empty", state.model === null);
+    document.documentElement.classList.toggle("classless", !run()?.classes); // Gradio may lose what it is told while it loads
     document.documentElement.classList.toggle("waits", state.model === null && state.tab !== "live"); // which needs no run
     document.documentElement.dataset.tab = state.tab;
     document.body?.classList.toggle("talk", state.talk);
@@ -226,7 +227,7 @@ window.gan = (() => {
     return [
       update({ choices: library.runs.map((one) => [one.title, one.key]), value: state.model }),
       state.seed,
-      update({ choices, value: state.class ?? OWN_CLASS, visible: classes ? true : "hidden" }),
+      update({ choices, value: state.class ?? OWN_CLASS }),
       update({ selected: state.tab }),
     ];
   }
