@@ -9,6 +9,7 @@ from gan_demo.augment import WAYS, augmentation, mirror
 from gan_demo.capture import Captured
 from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
+from gan_demo.latents import guide
 from gan_demo.losses import LOSSES, Batch, Look, Terms
 from gan_demo.networks import build
 from gan_demo.parallel import World
@@ -162,3 +163,10 @@ class GAN:
     def one_hot(self, classes: torch.Tensor) -> torch.Tensor | None:
         """Class weights (N, classes) of class indices (N,); None for an unconditional run."""
         return classes[:, None].eq(torch.arange(self.classes, device=self.device)).float() if self.classes else None
+
+    def guided(self, classes: torch.Tensor) -> torch.Tensor | None:
+        """Class weights as pictures are drawn with them: those of one_hot, moved by the recipe's guidance."""
+        weights = self.one_hot(classes)
+        if weights is None:
+            return None
+        return torch.from_numpy(guide(weights.cpu().numpy(), self.recipe.guidance)).to(self.device)

@@ -200,11 +200,7 @@ class Player:
         return self._render(between(z, lat.slerp), mix, [self.snapshot_at(step)])[0]
 
     def film(
-        self,
-        seeds: Seeds,
-        classes: Sequence[int] | None = None,
-        truncation: float = 1.0,
-        guidance: float | None = None,
+        self, seeds: Seeds, classes: Sequence[int] | None = None, truncation: float = 1.0, guidance: float | None = None
     ) -> np.ndarray:
         """The same seeds through every snapshot: uint8 (steps, N, H, W, C). Raises GanDemoError as `generate` does."""
         z, weights = self._inputs(seeds, classes, truncation, guidance)

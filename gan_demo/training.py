@@ -376,14 +376,9 @@ class Trainer:
         """The fixed latents, those of seeds 0 to 15, as pictures: (16, H, W, C)."""
         seeds = range(film.TILES)
         z = torch.from_numpy(latents.latents(seeds, self.recipe.latent_size)).to(self.device)
-        classes = None
-        if self.classes:
-            own = latents.class_weights(
-                [latents.own_class(seed, len(self.classes)) for seed in seeds], len(self.classes)
-            )
-            classes = torch.from_numpy(latents.guide(own, self.recipe.guidance)).to(self.device)
+        classes = torch.tensor([latents.own_class(seed, len(self.classes)) for seed in seeds], device=self.device)
         module = self.gan.average.module.eval()
-        pictures = module(z, classes).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+        pictures = module(z, self.gan.guided(classes)).add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         self.gan.generator.train()
         return pictures.permute(0, 2, 3, 1).cpu().numpy()
 
