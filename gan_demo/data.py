@@ -164,7 +164,7 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(". ") or type(error).__name__
+    return (str(error).splitlines() or [type(error).__name__])[0][:120].rstrip(".: ") or type(error).__name__
 
 
 def _remove_empty(folder: Path) -> None:
