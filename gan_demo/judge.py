@@ -19,12 +19,12 @@ from tqdm import tqdm, trange
 
 from gan_demo import data
 from gan_demo.config import FORMAT
-from gan_demo.data import Images
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.files import write_file
 from gan_demo.latents import own_class
 from gan_demo.networks import output_axes
+from gan_demo.pictures import Images
 from gan_demo.recipe import Recipe
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
@@ -218,7 +218,10 @@ def frechet(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def spread(pixels: np.ndarray, classes: np.ndarray) -> float:
-    """Mean variance of the pixels within a class: (N, H, W, C) and (N,). Near 0 where every class is one picture."""
+    """Variance within a class, summed over the pixels, mean over the classes: (N, H, W, C) and (N,).
+
+    Near 0 where every class is one picture.
+    """
     groups = (pixels[classes == index] / 255 for index in np.unique(classes))
     return float(np.mean([group.var(0).sum() for group in groups if len(group) > 1] or [0.0]))
 
@@ -274,7 +277,7 @@ def sliced_wasserstein(a: Sequence[torch.Tensor], b: Sequence[torch.Tensor]) -> 
 
 
 def evaluate(run: Run, generate: Generate, images: Images) -> dict[str, Any]:
-    """Judge every snapshot on IMAGES pictures and write metrics.json.
+    """Judge every snapshot on IMAGES pictures, or half as many as real ones where those are few; write metrics.json.
 
     With a judge for the data set: the Frechet distance, the diversity within the classes (1 is that of real images),
     how many classes make up at least 1% of the pictures and, for a conditional run, the share that shows the class

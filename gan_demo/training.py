@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from gan_demo import control, film, latents, resume
 from gan_demo.config import MOVED, Config
-from gan_demo.data import Images
 from gan_demo.devices import describe
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
@@ -24,6 +23,7 @@ from gan_demo.gan import GAN
 from gan_demo.losses import Terms
 from gan_demo.networks import output_axes
 from gan_demo.parallel import World
+from gan_demo.pictures import Images
 from gan_demo.recipe import Recipe
 from gan_demo.run import Run, disk_explained
 from gan_demo.weights import Weights, quantize

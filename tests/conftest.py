@@ -12,8 +12,8 @@ import torch
 from filelock import FileLock
 
 from gan_demo import data, recipes, training
-from gan_demo.data import Images
 from gan_demo.errors import GanDemoError
+from gan_demo.pictures import Images
 from gan_demo.recipe import Recipe
 from gan_demo.run import Run
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import DATA
 from PIL import Image
 
-from gan_demo import data, recipes
+from gan_demo import data, pictures, recipes
 from gan_demo.errors import GanDemoError
 
 RECIPE = replace(recipes.get("dcgan-mnist"), batch_size=2)
@@ -132,6 +132,23 @@ def test_odd_pictures_are_read_as_a_person_would_see_them(tmp_path):
     assert images.pixels[4, 0, :8].mean() > 200 and images.pixels[4, 0, -8:].mean() < 50
 
 
+def test_dark_pictures_of_sixteen_bits_stay_dark(tmp_path):
+    for index, value in enumerate((0, 100, 255, 256, 1000)):
+        Image.fromarray(np.full((30, 30), value, np.uint16)).save(tmp_path / f"{index}.png")
+    Image.fromarray(np.full((30, 30), 100, np.int32)).save(tmp_path / "5.tif")  # 8 bits in a wider file
+    dark = data.load(RECIPE, tmp_path)[0].pixels.max((1, 2, 3))
+    assert list(dark) == [0, 0, 0, 0, 3, 100]
+
+
+def test_what_a_folder_holds_beside_a_published_name_is_named(tmp_path, capsys):
+    for name in ("anime", "photo"):
+        for index in range(3):
+            picture(tmp_path / "own" / name / f"{index}.png", "red")
+    images, _ = data.load(replace(recipes.get("dcgan-anime"), batch_size=2), tmp_path / "own")
+    assert len(images.pixels) == 3
+    assert "holds anime and is taken for a data folder: left out are photo; to train" in capsys.readouterr().err
+
+
 def test_unreadable_files_are_named_and_skipped(tmp_path, capsys):
     for index in range(3):
         picture(tmp_path / "own" / f"{index}.png", "red")
@@ -222,7 +239,7 @@ def test_other_classes_under_a_published_name_are_refused(tmp_path):
 def test_pictures_that_no_memory_holds_are_refused_before_they_are_scaled(tmp_path, monkeypatch):
     picture(tmp_path / "a.png", "red")
     picture(tmp_path / "b.png", "blue")
-    monkeypatch.setattr(data, "memory", lambda: 100_000_000)
+    monkeypatch.setattr(pictures, "memory", lambda: 100_000_000)
     recipe = replace(RECIPE, image_size=64)
     assert data.load(recipe, tmp_path)[0].pixels.shape == (2, 3, 64, 64)
     with pytest.raises(GanDemoError, match=r"60,000 pictures of 64x64 take 0.2 GiB.*choose a smaller --image-size"):
@@ -238,3 +255,12 @@ def test_of_a_picture_that_is_no_square_the_middle_is_kept_and_nothing_is_squeez
     images, _ = data.load(RECIPE, tmp_path / "own")
     inside = images.pixels[:, :, 2:-2, 2:-2]
     assert (inside[:, 2] > 250).all() and (inside[:, 0] < 5).all()
+
+
+def test_guidance_goes_along_to_no_pictures_it_was_not_chosen_on(tmp_path, unplugged):
+    recipe = replace(recipes.get("modern-cifar10"), batch_size=2)
+    for name in ("dark", "light"):
+        picture(tmp_path / "own" / name / "1.png", "red")
+    assert data.on(recipe, "cifar10").guidance == recipe.guidance != 1
+    assert data.on(recipe, "mnist").guidance == 1
+    assert data.load(recipe, tmp_path / "own")[1].guidance == 1

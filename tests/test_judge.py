@@ -10,9 +10,9 @@ import torch
 from conftest import DATA, ROOT, fit, small
 from PIL import Image
 
-from gan_demo import data, judge, recipes
-from gan_demo.data import Images
+from gan_demo import data, judge, pictures, recipes
 from gan_demo.errors import GanDemoError
+from gan_demo.pictures import Images
 from gan_demo.player import Player, open_run
 from gan_demo.run import Run
 
@@ -118,7 +118,9 @@ def test_every_snapshot_has_its_figures_beside_the_floor(digits_run):
 def test_a_run_at_another_size_is_judged_at_the_size_that_the_judge_knows(held_out):
     pixels = held_out.pixels[:200]
     network = judge.Judge(held_out.name)
-    right = (network.look(data.resize(pixels, 56).transpose(0, 2, 3, 1))[1].argmax(1) == held_out.labels[:200]).mean()
+    right = (
+        network.look(pictures.resize(pixels, 56).transpose(0, 2, 3, 1))[1].argmax(1) == held_out.labels[:200]
+    ).mean()
     assert right > 0.95
 
 

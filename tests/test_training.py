@@ -15,13 +15,13 @@ from torch import nn
 
 import train as cli
 from gan_demo import job, precision, recipes, reproduce, training
-from gan_demo.data import Images
 from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES
 from gan_demo.networks import Dropout, Verdict
 from gan_demo.parallel import World
+from gan_demo.pictures import Images
 from gan_demo.run import Run
 
 CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")

@@ -15,10 +15,10 @@ from torch import nn
 from gan_demo import training
 from gan_demo.benchmark.report import Figure, Options, Row
 from gan_demo.capture import WARM_UP
-from gan_demo.data import Images
 from gan_demo.datasets import DATASETS
 from gan_demo.devices import choose_device
 from gan_demo.networks import Dropout, build
+from gan_demo.pictures import Images
 from gan_demo.points import SHAPES
 from gan_demo.precision import choose
 from gan_demo.recipe import Range, Recipe

@@ -8,8 +8,9 @@ import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from gan_demo.data import PUBLISHED, SUFFIXES, is_wanted
+from gan_demo.data import PUBLISHED
 from gan_demo.errors import GanDemoError
+from gan_demo.pictures import SUFFIXES, is_wanted
 
 MAX_BYTES = 200 * 10**6  # of one collection
 MAX_PICTURES = 50_000
