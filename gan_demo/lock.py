@@ -34,8 +34,23 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _drop(path: Path, file: int) -> None:
-        path.unlink(missing_ok=True)  # while it is held, so that it is no other's
+        path.unlink(missing_ok=True)  # while it is held, so that no other takes it in between
         os.close(file)
+
+
+_held: set[Path] = set()  # the locks of this process
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {platform.node() or 'this machine'}"
+
+
+def is_lost(folder: Path) -> bool:
+    """Whether another process holds the run folder that this one held: it was removed meanwhile, and made anew."""
+    path = folder / "state" / "lock"
+    with contextlib.suppress(OSError):
+        return path in _held and path.read_text(errors="replace") not in ("", _me())
+    return False
 
 
 @contextmanager
@@ -49,16 +64,22 @@ def only_one(folder: Path) -> Iterator[None]:
         while (file := _open(path, folder)) is None:
             pass  # its holder left between our opening and our taking it
         os.truncate(file, 0)
-        os.write(file, f"process {os.getpid()} on {platform.node() or 'this machine'}".encode())
+        os.write(file, _me().encode())
     except OSError as error:
         raise GanDemoError(f"{folder} cannot be written ({error.strerror}): choose another folder with --out") from None
+    _held.add(path)
     try:
         yield
     finally:
+        lost = is_lost(folder)
+        _held.remove(path)
         with contextlib.suppress(OSError):
-            _drop(path, file)
-            path.parent.rmdir()  # of a training that came to nothing; else they are not empty
-            folder.rmdir()
+            if lost:
+                os.close(file)
+            else:
+                _drop(path, file)
+                path.parent.rmdir()  # of a training that came to nothing; else they are not empty
+                folder.rmdir()
 
 
 def _open(path: Path, folder: Path) -> int | None:

@@ -22,6 +22,7 @@ from typing import Any
 from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
 from gan_demo.files import write_file
+from gan_demo.lock import is_lost
 from gan_demo.weights import Weights, halve, load_weights, save_weights
 
 SNAPSHOT_NAME = re.compile(r"step-(\d{8,12})\.safetensors")
@@ -132,7 +133,15 @@ class Run:
     # -- config and index
 
     def check_there(self) -> None:
-        """Raise FileNotFoundError where the folder was removed meanwhile: writing would make an empty one anew."""
+        """Raise FileNotFoundError where the folder was removed meanwhile: writing would make an empty one anew.
+
+        GanDemoError where another training has begun there since, whose folder it is now.
+        """
+        if is_lost(self.path):
+            raise GanDemoError(
+                f"{self.path} was removed while it was trained, and another training has begun there: this one ends; "
+                "choose another --out for it"
+            )
         (self.path / "config.json").stat()
 
     def write_config(self, config: Config) -> None:
@@ -141,8 +150,12 @@ class Run:
 
     def _read_index(self) -> list[Snapshot]:
         path = self.path / "snapshots" / "index.json"
-        if not path.exists():
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError:
+            pass  # load_json says why
         data = load_json(path)
         check_format(data, str(path))
         entries = data.get("snapshots") if isinstance(data, dict) else None
@@ -254,14 +267,15 @@ class Run:
                 writer.writeheader()
             writer.writerow(_cells(row))
 
-    def read_history(self) -> list[dict[str, float]]:
+    def read_history(self, whole: bool = False) -> list[dict[str, float]]:
         """The logged steps in the file's order: a dict of numbers each, empty where nothing was logged yet.
 
-        MAX_ROWS of them at most, fewer of over ten columns; none of more columns, or longer names, than ours.
+        MAX_ROWS of them at most, fewer of over ten columns, unless the `whole` of our own; none of more columns,
+        or longer names, than ours.
         """
         try:
             with open(self.path / "history.csv", encoding="utf-8", errors="replace") as file:
-                lines = list(islice(file, MAX_ROWS + 1))
+                lines = list(islice(file, None if whole else MAX_ROWS + 1))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -272,7 +286,7 @@ class Run:
         if len(names) > MAX_COLUMNS or max(map(len, names), default=0) > MAX_COLUMN:
             return []
         rows: list[dict[str, float]] = []
-        for values in rest[: MAX_CELLS // max(1, len(names))]:
+        for values in rest if whole else rest[: MAX_CELLS // max(1, len(names))]:
             try:
                 row = {name: float(value) for name, value in zip(names, values, strict=True)}
             except ValueError:  # a torn line
@@ -283,7 +297,7 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Forget what was written after `step`, which a resumed run writes again."""
-        rows = [row for row in self.read_history() if row["step"] <= step]
+        rows = [row for row in self.read_history(whole=True) if row["step"] <= step]
         if rows:
             text = io.StringIO()
             writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

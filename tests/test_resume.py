@@ -317,6 +317,25 @@ def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_folder_made_anew_while_it_was_trained_is_the_new_trainings_alone(tmp_path):
+    run = tmp_path / "run"
+    first = start(run, "--steps", "9000")
+    wait_until((run / "history.csv").exists)
+    first.send_signal(signal.SIGSTOP)
+    run.rename(tmp_path / "elsewhere")
+    second = start(run, "--steps", "9000", "--seed", "1")
+    wait_until((run / "history.csv").exists)
+    second.send_signal(signal.SIGSTOP)
+    before = (run / "history.csv").read_bytes(), (run / "config.json").read_bytes()
+    first.send_signal(signal.SIGCONT)
+    output, _ = first.communicate(timeout=120)
+    assert first.returncode == 2 and "another training has begun there: this one ends" in output, output
+    assert ((run / "history.csv").read_bytes(), (run / "config.json").read_bytes()) == before
+    assert f"process {second.pid} on " in (run / "state" / "lock").read_text()
+    second.kill()
+    second.communicate()
+
+
 def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(tmp_path):
     first = start(tmp_path / "run", "--steps", "9000")
     wait_until((tmp_path / "run" / "state" / "state.pt").exists)

@@ -217,6 +217,17 @@ def test_a_history_of_any_length_is_read_so_far(folder, monkeypatch):
     monkeypatch.setattr("gan_demo.run.MAX_CELLS", 4)
     (folder / "history.csv").write_text("step,g\n" + "".join(f"{step},0.5\n" for step in range(1, 9)))
     assert [row["step"] for row in Run(folder).read_history()] == [1, 2]
+    Run(folder).rewind(7)  # a resume forgets no more than what came after
+    assert [row["step"] for row in Run(folder).read_history(whole=True)] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_snapshots_that_cannot_be_looked_at_are_one_line(folder):
+    for path in (folder / "snapshots").iterdir():
+        path.unlink()
+    (folder / "snapshots").rmdir()
+    (folder / "snapshots").symlink_to("snapshots")
+    with pytest.raises(GanDemoError, match=r"snapshots.index\.json cannot be read"):
+        Run(folder)
 
 
 def test_eight_bits_with_a_scale_a_row_err_by_half_a_step_at_most():
