@@ -23,7 +23,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     known = options.recipe or (options.resume and options.out)  # the folder says what it holds
     if not (known or options.list or options.fit_judge or options.reproduce):
-        parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}")
+        parser.error(f"name a recipe to train: one of {', '.join(recipes.RECIPES)}; or give --resume with --out DIR")
     if (options.push_every_snapshot or options.private) and not options.push_to_hub:
         parser.error("--push-every-snapshot and --private need --push-to-hub USER/NAME")
     return options
@@ -31,7 +31,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def _add_what(parser: Parser) -> None:
     add = parser.add_argument_group("what to train").add_argument
-    add("recipe", nargs="?", metavar="RECIPE", help="one of --list")
+    add("recipe", nargs="?", metavar="RECIPE", help="one of --list; not needed with --resume --out DIR")
     add("--with", dest="option", metavar="OPTION", help="one of the recipe's options, which --list shows")
     add("--list", action="store_true", help="show the recipes with data set, size, parameters and length")
     add("--dataset", metavar="NAME", help="mnist, fashion-mnist, cifar10 or anime; the recipe's own by default")
@@ -161,7 +161,8 @@ def main(arguments: list[str] | None = None) -> int:
             from gan_demo import job
 
             job.train(options)
-        sys.stdout.flush()
+        if sys.stdout:  # None where a program started us without one
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read along (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except GanDemoError as error:

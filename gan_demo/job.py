@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from gan_demo import card, data, devices, recipes, training
 from gan_demo.cost import discriminator_of, generator_of
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
+from gan_demo.hub import parse_target
 from gan_demo.lock import only_one
 from gan_demo.machine import duration
 from gan_demo.networks import build
@@ -117,7 +118,8 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
             raise
         raise GanDemoError(
             f"{'the GPU' if gpu else 'this machine'} has too little memory for {recipe.name} in batches of "
-            f"{recipe.batch_size}: give a smaller --batch-size and another --out, or --precision bf16"
+            f"{recipe.batch_size}: give a smaller --batch-size or --precision bf16, and another --out where this one "
+            "holds a run by now"
         ) from None
 
 
@@ -128,20 +130,24 @@ def _is_first() -> bool:
 
 def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision: str) -> None:
     device = devices.choose_device(options.device)
+    if options.push_to_hub:
+        parse_target(options.push_to_hub)  # a wrong name is told before anything is downloaded
     if not options.resume and (options.out / "config.json").exists():
         raise GanDemoError(
             f"{options.out} holds a run already: go on with --resume, choose another folder with --out, or remove it"
         )
-    publisher = None
-    if options.push_to_hub and _is_first():
-        publisher = Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
     if options.push_to_hub and options.resume and (metrics := _finished(options, recipe)) is not None:
-        if publisher:
+        if publisher := _publisher(options):
+            run = Run(options.out)
             with disk_explained(options.out):
-                card.write(Run(options.out), metrics)
-            print(f"pushed to {publisher.publish(Run(options.out), metrics)}")
+                if (run.read_json("film.json") or {}).get("revision") != run.revision:  # killed before it was written
+                    Player(run).write_ready_film()
+                card.write(run, metrics)
+            _tell(f"pushed to {publisher.publish(run, metrics)}")
         return
     images, recipe = _load(options, recipe, World(device))
+    # After the images, and of a resume after the folder: where those will not do no repository is made.
+    publisher = None if options.resume else _publisher(options)
     length = planned(options, recipe, len(images.pixels))
     trainer = training.Trainer(
         recipe,
@@ -156,6 +162,7 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
             resume=options.resume,
         ),
     )
+    publisher = publisher or _publisher(options)
     if publisher and publisher.snapshots:
         trainer.listeners.append(publisher.snapshots)
     if trainer.world.first:
@@ -166,6 +173,13 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
         finish(trainer, options, images, publisher)
 
 
+def _publisher(options: argparse.Namespace) -> Publisher | None:
+    """What pushes this training's run; None without --push-to-hub, and in all processes but the first."""
+    if not options.push_to_hub or not _is_first():
+        return None
+    return Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
+
+
 def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[data.Images, Recipe]:
     """The images, and the recipe fitted to them; of several processes the first reads before the others.
 
@@ -174,7 +188,7 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
     found, problem = None, ""
     if world.first:
         try:
-            _check_apart(options.out, Path(options.data).expanduser())
+            _check_apart(options.out, os.path.expanduser(options.data))
             found = data.load(recipe, options.data)
         except GanDemoError as error:
             problem = str(error)
@@ -189,9 +203,10 @@ def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[da
     return images, recipe
 
 
-def _check_apart(out: Path, pictures: Path) -> None:
+def _check_apart(out: Path, pictures: str) -> None:
     """Raise GanDemoError where what is drawn in the run folder would become pictures to train on."""
-    if out.resolve().is_relative_to(pictures.resolve()) and data.is_of_its_own(pictures):
+    inside = Path(os.path.realpath(out)).is_relative_to(os.path.realpath(pictures))
+    if inside and data.is_of_its_own(Path(pictures)):
         raise GanDemoError(
             f"{out} lies in {pictures}, and what is drawn there would be trained on: choose another folder with --out"
         )
@@ -238,21 +253,26 @@ def finish(
         metrics = judge.evaluate(run, player.generate, images)
     card.write(run, metrics)
     took = f"{trainer.step:,} of {trainer.options.length:,} steps in {duration(trainer.seconds)} on {run.config.device}"
-    print(f"\n{run.config.name}: {took}")
-    print(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
+    _tell(f"\n{run.config.name}: {took}")
+    _tell(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
     if metrics:
-        print(f"  quality   {judge.describe(metrics)}")
-    print(f"  open it   {_opened(run.path)}")
+        _tell(f"  quality   {judge.describe(metrics)}")
+    _tell(f"  open it   {_opened(run.path)}")
     where = "" if options.data == "data" else f" --data {shlex.quote(options.data)}"
     device = "" if options.device == "auto" else f" --device {options.device}"
     again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where}{device} --resume"
     if trainer.stopped_by:
-        print(f"  stopped by {trainer.stopped_by}; go on with  {again}")
+        _tell(f"  stopped by {trainer.stopped_by}; go on with  {again}")
     if publisher:
-        print(f"  pushed to {publisher.publish(run, metrics)}", flush=True)
+        _tell(f"  pushed to {publisher.publish(run, metrics)}")
     elif not trainer.stopped_by:
         name = re.sub(r"[^\w.]+", "-", run.config.name, flags=re.ASCII).strip("-.") or options.recipe
-        print(f"  push it   {again} --push-to-hub USER/{name}")
+        _tell(f"  push it   {again} --push-to-hub USER/{name}")
+
+
+def _tell(line: str) -> None:
+    with suppress(BrokenPipeError):  # whoever read along (`| head`) has seen enough, and the push is still to come
+        print(line, flush=True)
 
 
 def _opened(path: Path) -> str:

@@ -87,7 +87,8 @@ class Live:
 
         `private`: nobody but who sits at this machine is told anything, so paths outside of this folder may be.
         """
-        self.out, self.data, self.limit, self.private = Path(out), Path(data).expanduser(), limit, private
+        self.out, self.data = Path(out), Path(os.path.expanduser(data))
+        self.limit, self.private = limit, private
         self.job: Job | None = None
         self._lock = threading.RLock()
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,6 +100,8 @@ def test_the_help_names_every_option(main, monkeypatch, capsys):
         (["dcgan-mnist", "--out", "{tmp}/x", "--resume", *QUICK], ["no run folder"]),
         (["dcgan-anime", "--out", "{tmp}/x", "--image-size", "60", *QUICK], ["60 pixels", "--image-size"]),
         (["dcgan-anime", "--out", "{tmp}/x", "--data", "{tmp}"], ["Anime faces is not in", "--data"]),
+        (["dcgan-anime", "--out", "{tmp}/x", "--data", "~nosuch/x"], ["Anime faces is not in ~nosuch/x", "--data"]),
+        (["dcgan-anime", "--out", "{tmp}/x", "--data", "{loop}"], ["Anime faces is not in", "--data"]),
         (["--reproduce", "{tmp}"], ["no run folder", "checkpoints"]),
         (["--fit-judge", "faces"], ["faces", "mnist"]),
         (["dcgan-mnist", "--push-to-hub", ""], ["--push-to-hub", "give a name or path"]),
@@ -107,8 +110,10 @@ def test_the_help_names_every_option(main, monkeypatch, capsys):
         (["--resume", "--out", "{tmp}/x"], ["no run folder"]),
     ],
 )
-def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path, train):
-    done = train(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+def test_wrong_input_is_one_line_that_says_what_would_work(arguments, names, tmp_path, tmp_path_factory, train):
+    (loop := tmp_path_factory.mktemp("links") / "loop").symlink_to("loop")
+    places = {"tmp": tmp_path, "loop": loop}
+    done = train(*(argument.format(**places) for argument in arguments))
     lines = done.stderr.strip().splitlines()
     assert done.returncode == 2 and not done.stdout, done
     assert lines[-1].startswith("train.py: ") and all(name in lines[-1] for name in names), done.stderr
@@ -121,6 +126,13 @@ def test_a_process_that_was_asked_wrongly_ends_with_status_2(arguments):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("train.py: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of Unix closes the output")
+def test_a_program_without_an_output_fails_at_nothing():
+    command = [shutil.which("sh"), "-c", 'exec "$0" train.py --list >&-', sys.executable]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_page_stops_a_training_that_a_shell_s_background_made_deaf(train, monkeypatch):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +142,36 @@ def test_a_push_that_cannot_work_is_told_before_the_training(arguments, token, s
     [line] = complaints.strip().splitlines()
     assert process.returncode == 2 and not said and line.startswith("train.py: ") and says in line
     assert not out.exists()
+
+
+def test_pictures_that_will_not_do_make_no_repository(double, tmp_path):
+    push = ["--push-to-hub", "me/digits", "--data", str(tmp_path / "none.zip")]
+    process = train("mlp-mnist", *push, "--out", str(tmp_path / "run"), url=double.url, home=tmp_path / "home")
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 2 and "none.zip does not exist" in complaints
+    shutil.copytree(SHIPPED, tmp_path / "shipped")  # a run without state/
+    again = ["--resume", "--out", str(tmp_path / "shipped"), "--steps", "9000000", "--data", str(DATA)]
+    process = train(*again, "--push-to-hub", "me/digits", url=double.url, home=tmp_path / "home")
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 2 and "cannot be resumed" in complaints, complaints
+    assert "me/digits" not in double.repos
+
+
+def test_a_reader_that_left_costs_no_push_and_a_kill_no_film(double, tmp_path):
+    out = tmp_path / "digits"
+    push = [*QUICK, "--steps", "3", "--out", str(out), "--push-to-hub", "me/digits", "--no-evaluate"]
+    process = train(*push, url=double.url, home=tmp_path / "home")
+    process.stdout.close()
+    process.stdout = None
+    _, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0, complaints
+    assert {"film.webp", "film.json"} <= set(double.repos["me/digits"].commits[-1].files)
+    for name in ("film.webp", "film.json"):
+        (out / name).unlink()  # as after a kill between the last snapshot and the film
+    process = train(*push, "--resume", url=double.url, home=tmp_path / "home")
+    said, complaints = process.communicate(timeout=120)
+    assert process.returncode == 0 and "pushed to" in said, complaints
+    assert (out / "film.webp").exists() and "film.webp" in double.repos["me/digits"].commits[-1].files
 
 
 # ---------------------------------------------------------------- a server that nobody here wrote
