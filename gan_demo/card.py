@@ -308,7 +308,7 @@ def _turned(run: Run) -> str:
     if run.config.recipe not in RECIPES:
         return ""
     ran = run.config.as_recipe()
-    planned = RECIPES[run.config.recipe].as_in(ran)
+    planned = RECIPES[run.config.recipe].as_in(ran).at(ran.dataset)
     values = {name: (getattr(ran, name), getattr(planned, name)) for name in (*OWN, "guidance", "image_size")}
     told = {name: value for name, (value, usual) in values.items() if value != usual}
     other = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in told.items())

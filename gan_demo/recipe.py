@@ -77,6 +77,10 @@ class Recipe:
         own = (f"`--with {name}`", "not published", option.why)
         return replace(self, title=f"{self.title} ({name})", facts=(*facts, own), **option.changes)
 
+    def at(self, dataset: str) -> "Recipe":
+        """This recipe on that data set: its guidance was chosen by the judge of its own, and goes along to no other."""
+        return replace(self, dataset=dataset, guidance=self.guidance if dataset == self.dataset else 1.0)
+
     def option_of(self, ran: "Recipe") -> str | None:
         """The name of the option that `ran`, this recipe as it was trained, tells by its hyper-parameters.
 

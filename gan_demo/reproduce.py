@@ -85,7 +85,7 @@ def changed(run: Run) -> str:
     if recipe is None:
         return "it is gone"
     ran = run.config.as_recipe()
-    as_commanded = replace(recipe.as_in(ran), **{name: getattr(ran, name) for name in FLAGS})
+    as_commanded = replace(recipe.as_in(ran).at(ran.dataset), **{name: getattr(ran, name) for name in FLAGS})
     return ", ".join(
         f"{name} was {getattr(ran, name)}"
         for name in (*HYPERPARAMETERS, "latent_size")
