@@ -120,7 +120,7 @@ class Player:
         `classes`: an index for each seed; None gives a conditional run the class seed modulo the number of classes.
         `step`: None is the last; a step between two snapshots means the one before it.
         `truncation`: 1 leaves the latents, smaller pulls them to the mean. `guidance`: 1 leaves the classes, more makes
-        them more pronounced (latents.guide); None is the recipe's. The same seed is the same picture on every machine
+        them more pronounced (latents.guide); None is the run's own. The same seed is the same picture on every machine
         (to the rounding of its arithmetic), alone or in a batch.
         Raises GanDemoError for a seed, class, step, truncation or guidance that will not do.
         """
@@ -186,9 +186,9 @@ class Player:
 
         Raises GanDemoError for another number of corners, a side below 1, or what `generate` raises it for.
         """
-        seeds, classes = self._stops(corners, side)
-        if len(seeds) != 4:
-            raise GanDemoError(f"{len(seeds)} corners will not do: give four, upper left to lower right")
+        if len(corners) != 4:
+            raise GanDemoError(f"{len(corners)} corners will not do: give four, upper left to lower right")
+        seeds, classes = self._stops(corners, side, "side")
         z, weights = self._inputs(seeds, classes, truncation, guidance)
         at = np.linspace(0, 1, side)
 
@@ -241,7 +241,7 @@ class Player:
         if step is None:
             return self.steps[-1]
         if isinstance(step, bool) or not isinstance(step, int | np.integer) or step < self.steps[0]:
-            raise GanDemoError(f"step {str(step)[:40]!r} will not do: this run starts at step {self.steps[0]}")
+            raise GanDemoError(f"step {str(step)[:40]!r} will not do: give a whole number from {self.steps[0]} on")
         return max(saved for saved in self.steps if saved <= step)
 
     def write_ready_film(self) -> None:
@@ -266,10 +266,10 @@ class Player:
             return point[0], point[1]
         return point, None
 
-    def _stops(self, stops: Sequence[End], frames: int) -> tuple[list[int], list[int] | None]:
+    def _stops(self, stops: Sequence[End], frames: int, called: str = "frames") -> tuple[list[int], list[int] | None]:
         """Seeds and classes of the stops; a stop of a conditional run that names no class has its seed's."""
         if isinstance(frames, bool) or not isinstance(frames, int | np.integer) or frames < 1:
-            raise GanDemoError(f"frames {str(frames)[:40]!r} will not do: give a whole number from 1")
+            raise GanDemoError(f"{called} {str(frames)[:40]!r} will not do: give a whole number from 1")
         if not len(stops):
             raise GanDemoError("a walk needs a stop: give seeds, or (seed, class) pairs")
         seeds, classes = zip(*(self._end(stop) for stop in stops), strict=True)

@@ -87,13 +87,18 @@ def load_weights(data: bytes, where: str) -> Weights:
         if value.dtype == np.int8 and f"{name}.scale" in stored and not name.endswith(".scale"):
             scale = stored[f"{name}.scale"]
             if scale.ndim != value.ndim or any(a not in (1, b) for a, b in zip(scale.shape, value.shape, strict=True)):
-                raise GanDemoError(f"{where}: the scale of {name[:60]!r} does not fit its shape: the run is damaged")
+                raise GanDemoError(
+                    f"{where}: the scale of {name[:60]!r} does not fit its shape: fetch or train the run again"
+                )
             continue
         scaled = stored.get(name.removesuffix(".scale"))
         if name.endswith(".scale") and (scaled is None or scaled.dtype != np.int8):
-            raise GanDemoError(f"{where}: the tensor {name[:60]!r} is the scale of none in 8 bit: the run is damaged")
+            raise GanDemoError(
+                f"{where}: the tensor {name[:60]!r} is the scale of none in 8 bit: fetch or train the run again"
+            )
         if value.dtype != np.float32 or not np.isfinite(value).all():
             raise GanDemoError(
-                f"{where}: the tensor {name[:60]!r} holds numbers that are no finite float32: the run is damaged"
+                f"{where}: the tensor {name[:60]!r} holds numbers that are no finite float32: "
+                "fetch or train the run again"
             )
     return stored

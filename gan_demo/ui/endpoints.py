@@ -138,10 +138,11 @@ class Endpoints:
         return await self._answer(request, model, make)
 
     async def history(self, request: gr.Request, model: str) -> list[dict]:
-        """What training logged, a row a logged step, ascending: the loss terms (d_real, d_fake, g; with an
+        """What training logged, a row a logged step, ascending: step, the loss terms (d_real, d_fake, g; with an
         auxiliary classifier d_class, g_class; for a discriminator that compares d_pair, r1, r2 for the first two), the
         discriminator's mean verdict on real and generated images (real_score, fake_score: probabilities), and
-        images_per_second. Of a very long training every second, third ... row."""
+        images_per_second; of a run trained on the page also generator_rate, discriminator_rate and k. Of a very long
+        training every second, third ... row."""
 
         def make() -> list[dict]:
             rows = self._library.run(model).read_history()
