@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from browser import toy_run
+from browser import STEPS, toy_run
 from growing import SOON
 from playwright.sync_api import expect
 from waiting import wait_until
@@ -79,6 +79,28 @@ def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     visitor.sees(film[1])
 
 
+def test_the_ends_stay_the_ends_and_a_pinned_view_s_address_is_its_own(growing, serve, visit):
+    visitor = visit(serve(str(growing.path))).open()
+    page, scrub = visitor.page, visitor.page.locator("#film .scrub")
+    film = open_run(growing.whole.path).film(range(16))
+    ends = page.get_by_role("button", name="First | last")
+    ends.click()
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "3", timeout=SOON)
+    visitor.sees(film[3])
+    visitor.sees(film[0], "#film .pinned canvas")
+    expect(ends).to_have_attribute("aria-pressed", "true")
+    ends.click()
+    page.get_by_role("button", name="Pin").click()
+    growing.grow()
+    expect(scrub).to_have_attribute("max", "4", timeout=SOON)
+    visitor.sees(film[3])  # who compares stays
+    expect(page).to_have_url(re.compile(f"step={STEPS[3]}(&|$)"))
+    page.reload()
+    visitor.sees(film[3])
+    visitor.sees(film[3], "#film .pinned canvas")
+
+
 def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
     visitor = visit(serve(str(growing.path))).open()
     page, scrub = visitor.page, visitor.page.locator("#film .scrub")
@@ -144,10 +166,13 @@ def test_a_run_without_a_snapshot_appears_with_its_first(others, runs, growing, 
     visitor.sees(open_run(growing.whole.path).film(range(16))[2])
 
 
-def test_a_training_that_was_killed_is_not_told_as_one_at_work(tmp_path):
+def test_a_training_that_was_killed_is_not_told_as_one_at_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_demo.ui.sources.FOLDER_SECONDS", 0)
     path = toy_run(tmp_path / "run", "mlp-mnist")
     folder = sources.Folder(path)
-    assert folder.live()  # just written, and no training's own: a copy that grows
+    assert folder.news() and not folder.live()  # a clone's files are all new, and nothing trains there
+    Run(path).append_history({"step": 5000, "g": 1.0})
+    assert folder.news() and folder.live()  # a copy that grows
     (path / "state").mkdir()
     assert not folder.live()  # it has ended: no lock
     (path / "state" / "lock").touch()

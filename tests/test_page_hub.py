@@ -181,6 +181,15 @@ def test_where_it_is_allowed_a_visitor_opens_one_and_a_link_restores_it(runs, gr
     visitor.sees(film[2])
     expect(page.locator("#model input")).to_have_value("DCGAN on MNIST (me/digits)")
     assert not any(token for _, path, token in stocked.requests if "me/" in path)
+    gone = json.dumps({"error": "me/digits made way"})
+    page.route("**/film.webp*seed=8*", lambda route: route.fulfill(status=404, body=gone))
+    page.locator("#seed input").fill("8")
+    expect(page.locator("#notice")).to_contain_text("made way")
+    visitor.forgive_the_network()
+    page.unroute("**/film.webp*seed=8*")
+    page.get_by_role("button", name="Hub …").click()
+    dialog.get_by_role("button", name="Open").click()  # it is the page's run already
+    visitor.sees(open_run(growing.whole.path).film(range(8, 24))[2])
     other = visit(app).open(model="me/digits", seed=7, step=10)
     other.sees(film[1])
     with urlopen(f"{app.url}/gradio_api/film/runs.json") as answer:

@@ -103,6 +103,10 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     expect(page.locator("#film .now")).to_contain_text("Step 0")
     assert np.abs(speaker.tiles() - last).max() > 1
 
+    beside = visit(stage).open(model="b-classes", beside=speaker.state("model")).page
+    expect(beside.locator("#film canvas")).to_have_count(2)
+    expect(beside.locator(".notice p")).to_have_count(0)  # though the page came without that run
+
     page.get_by_role("tab", name="Live").click()
     expect(page.get_by_role("button", name="Go on")).to_be_visible()  # a hand is not there before it either
     page.get_by_label("k, D steps").press("Home")  # what is turned after the end counts when it goes on
@@ -113,6 +117,14 @@ def test_a_live_training_from_the_button_to_its_film(stage, visit, tmp_path):
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     page.get_by_role("button", name="Replay it").click()  # it has grown since it was replayed
     expect(page.locator("#film .scrub")).to_have_attribute("max", str(len(Run(run).steps) - 1))
+
+
+def test_pictures_that_came_meanwhile_are_offered(launch, runs, visit, tmp_path):
+    app = launch(runs / "b-classes", options=("--data", str(tmp_path / "data"), "--out", str(tmp_path / "live")))
+    page = visit(app).open(wait=".live .start", tab="live").page
+    expect(page.locator(".live .data option:checked")).to_have_text("MNIST (downloaded first)")
+    (tmp_path / "data" / "MNIST" / "raw").mkdir(parents=True)
+    expect(page.locator(".live .data option:checked")).to_have_text("MNIST")
 
 
 def shown(page) -> str:

@@ -1,5 +1,6 @@
 """The page's first tab, in a real browser: what a visitor sees of a run's training."""
 
+import base64
 import re
 
 import numpy as np
@@ -8,6 +9,13 @@ from browser import DIGITS, STEPS, TOLERANCE, toy_run
 from playwright.sync_api import expect
 
 from gan_demo import open_run
+
+SIZE = """async (base64) => {
+  const video = document.createElement("video");
+  video.src = URL.createObjectURL(await (await fetch(`data:video/mp4;base64,${base64}`)).blob());
+  await new Promise((done, fail) => Object.assign(video, { onloadedmetadata: done, onerror: () => fail(video.error) }));
+  return [video.videoWidth, video.videoHeight];
+}"""
 
 
 def test_scrubbing_paints_each_snapshot_and_asks_nobody(served, visit, players):
@@ -80,6 +88,18 @@ def test_a_film_that_plays_when_its_tab_is_left_stays_where_it_was_left(app, vis
     expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
     assert visitor.state("step") == left
     visitor.sees(players["a-plain"].film(range(3, 19))[-1 if left is None else STEPS.index(left)])
+
+
+def test_a_film_plays_from_the_step_that_was_chosen_in_another_tab(app, visit):
+    visitor = visit(app).open(model="a-plain")
+    page = visitor.page
+    page.get_by_role("tab", name="Generate").click()
+    page.get_by_label("Snapshot, step").fill("5")
+    page.get_by_role("tab", name="Replay").click()
+    expect(page.locator("#film .scrub")).to_have_js_property("value", "5")
+    page.locator("#film .speed").select_option(index=0)
+    page.locator("#film").get_by_role("button", name="Play").click()
+    assert int(page.locator("#film .scrub").input_value()) >= 5
 
 
 def test_a_second_run_that_fails_takes_the_first_one_not_along(app, visit, players):
@@ -248,6 +268,11 @@ def test_pin_and_first_against_last(served, visit, players):
     visitor.sees(film[1])
     visitor.sees(film[STEPS.index(1000)], "#film .pinned canvas")
     expect(pin).to_have_attribute("aria-pressed", "true")
+    with page.expect_download() as download:
+        page.locator("#film").get_by_role("button", name="Save video").click()
+    layout = page.evaluate("gan.card(gan.state.model).then((card) => card.film)")
+    video = page.evaluate(SIZE, base64.b64encode(download.value.path().read_bytes()).decode())
+    assert video[0] / video[1] == pytest.approx(2 * layout["frame_width"] / layout["frame_height"], rel=0.02)
     page.get_by_role("button", name="First | last").click()
     visitor.sees(film[-1])
     visitor.sees(film[0], "#film .pinned canvas")

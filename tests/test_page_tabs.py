@@ -156,6 +156,32 @@ def test_stops_are_taken_away_while_pictures_are_on_their_way(app, visit):
     expect(page.get_by_label("Seed of stop B")).to_have_value("6")
 
 
+def test_a_walk_that_was_left_while_it_played_comes_back_to_its_address(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    page = visitor.page
+    page.get_by_role("tab", name="Walk").click()
+    page.wait_for_selector(WALK)
+    page.locator("#walk-film .play").click()
+    page.wait_for_function("document.querySelector('#walk-film .scrub').value > 2")
+    page.go_back()
+    expect(page.get_by_role("tab", name="Replay")).to_have_attribute("aria-selected", "true")
+    page.go_forward()
+    expect(page.get_by_role("tab", name="Walk")).to_have_attribute("aria-selected", "true")
+    assert visitor.state("at") is None
+    visitor.sees(players["a-plain"].interpolate(3, 4, 60)[:1], f"{WALK} .current canvas")
+
+
+def test_the_last_stop_that_fits_leaves_the_focus_where_it_is(app, visit):
+    page = visit(app).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="4,5,6,7,8,9").page
+    add = page.get_by_role("button", name="Add a stop")
+    add.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".walk .stops li")).to_have_count(8)
+    expect(add).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".walk .stops li")).to_have_count(8)
+
+
 def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
     visitor = visit(served).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
     page, player, canvas = visitor.page, players["b-classes"], f"{WALK} .current canvas"

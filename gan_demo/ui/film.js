@@ -27,10 +27,12 @@ const inside = (at) => Math.max(0, Math.min(last(), Math.round(at)));
 
 const paint = (canvas, at, reel) => gan.paintTiles(canvas, reel.sheet, reel.layout, at);
 
-/* The reels side by side on one canvas. */
-function paintAll(canvas, at, { beside, ...first }) {
+/* The reels side by side on one canvas, as on the stage; `fixed` is the pinned frame, or null. */
+function paintAll(canvas, at, { beside, ...first }, fixed) {
   const context = canvas.getContext("2d");
-  const reels = beside ? [[first, at], [beside, beside.at(at)]] : [[first, at]];
+  const reels = [[first, at]];
+  if (fixed !== null) reels.unshift([first, fixed]);
+  if (beside) reels.push([beside, beside.at(at)]);
   const width = Math.round(canvas.width / reels.length);
   reels.forEach(([reel, frame], i) => {
     const part = Object.assign(document.createElement("canvas"), { width, height: canvas.height });
@@ -225,6 +227,7 @@ async function show(next, signal) {
     fit();
     chart();
     draw();
+    if (!first && !playing && film.steps && index !== inside(film.start())) rest(); // it stayed behind: the address says where
     section.dataset.shown = next.url;
   } catch (error) {
     for (const one of sheets) one.then(free, () => {}); // the other may have come
@@ -263,7 +266,7 @@ function offer() {
   other.hidden = !film.others?.length;
   other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
   other.value = film.asked ?? ""; // also where it was refused: to let go of it is a choice too
-  for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside);
+  for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside) || !last();
   part(".pinhead").hidden = pinned === null;
 }
 
@@ -273,8 +276,9 @@ const grows = (next) => Boolean(next.steps) && next.steps.length !== film.steps?
 function follow(next) {
   const at = (frame) => Math.max(0, next.steps.findLastIndex((step) => step <= film.steps[frame]));
   const still = !playing && (pinned === null || !grows(next));
-  index = still ? next.start() : at(index);
+  index = ends() ? next.steps.length - 1 : still ? next.start() : at(index);
   if (pinned !== null) pinned = at(pinned);
+  fresh &&= index === next.opening;
 }
 
 function chart() {
@@ -351,8 +355,9 @@ press(".video", async () => {
   try {
     const reel = (recorded = film); // whatever comes on the stage meanwhile
     const { frame_width: width, frame_height: height, frames } = reel.layout;
-    const paintOne = (canvas, at) => paintAll(canvas, at, reel);
-    await gan.record(paintOne, { ...reel, rate: speed * reel.rate, width: reel.beside ? 2 * width : width, height, frames });
+    const fixed = pinned;
+    const paintOne = (canvas, at) => paintAll(canvas, at, reel, fixed);
+    await gan.record(paintOne, { ...reel, rate: speed * reel.rate, width: reel.beside || fixed !== null ? 2 * width : width, height, frames });
   } catch (error) {
     gan.say(error.message);
   }
@@ -365,7 +370,7 @@ press(".video", async () => {
 gan.watch((_, changed, restored) => { // no film plays where nobody looks
   if (!changed.includes("tab") || !playing) return;
   stop(!restored);
-  if (restored && film.steps) go(film.start()); // what the address says
+  if (restored) go(film.start()); // what the address says
 });
 
 function resize() {

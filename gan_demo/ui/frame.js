@@ -17,8 +17,11 @@ Object.assign(gan, (() => {
 
   /* The frame is made as tall as the page, so `vh` would be a share of the page itself, and the stage taller than the
      window: --vh is a hundredth of what can be seen at once below the top of the frame. */
+  let width = -1; // for which it was asked; the host goes on to tell of its own scrolling and resizing
   function measure() {
-    window.parentIFrame?.getPageInfo(({ clientHeight, offsetTop }) => {
+    if (!window.parentIFrame || innerWidth === width) return;
+    width = innerWidth;
+    window.parentIFrame.getPageInfo(({ clientHeight, offsetTop }) => {
       const seen = Math.max(LEAST, clientHeight - (offsetTop < clientHeight / 2 ? offsetTop : 0));
       document.documentElement.style.setProperty("--vh", `${seen / 100}px`);
     });

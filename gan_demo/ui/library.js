@@ -108,7 +108,8 @@ Object.assign(gan, (() => {
       gan.hush();
       gan.fail(error);
     }
-    joined = true;
+    joined = library.settled = true;
+    if (gan.state.beside && !gan.run(gan.state.beside)) gan.refresh(["runs"]); // that it is not there may be said now
     follow();
     if (gan.state.model === null) later(null);
   }
@@ -134,7 +135,12 @@ Object.assign(gan, (() => {
       if (dialog.open) {
         dialog.close();
         gan.hush();
+        const again = gan.state.model === key;
         gan.set({ model: key });
+        if (again) { // it had made way: its pictures are asked for once more
+          gan.refresh(["card"]);
+          look();
+        }
       } else gan.refresh(["runs"]); // who closed it has gone on: it is in the list
     } catch (error) {
       said.textContent = error.message;

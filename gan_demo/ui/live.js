@@ -83,6 +83,7 @@ const alone = (work) => async (event) => {
 const follow = gan.newest(async (signal) => {
   const turned = turns;
   status = await ask("status.json", undefined, signal);
+  learnSources(status.sources);
   drawControls(turns === turned && !turning);
   met = true;
   const { key } = status;
@@ -111,6 +112,13 @@ const named = ({ recipe, option }) => [recipe, option].filter(Boolean).join("/")
 const offered = (name) => OFFERS.recipes.find((one) => named({ recipe: one.name, option: one.option }) === name);
 const recipe = () => offered(part(".recipe").value);
 const knobs = gan.knobs(part(".live"), OFFERS.most, recipe, turned);
+
+/* Where the data sets come from by now: what was downloaded is there. */
+function learnSources(sources) {
+  const moved = Object.keys(sources).filter((name) => OFFERS.data[name].source !== sources[name]);
+  for (const name of moved) OFFERS.data[name].source = sources[name];
+  if (moved.length && !running()) offerData();
+}
 
 /* The published data sets that suit the recipe, its own first, and what was dropped here. */
 function offerData() {
@@ -154,7 +162,8 @@ function drawControls(settled = true) {
     offerLength(status.steps);
     if (settled) knobs.set(status.rates, status.k);
   }
-  for (const name of [".recipe", ".data", ".steps", ".files"]) part(name).disabled = !free || sending;
+  for (const name of [".recipe", ".data", ".steps"]) part(name).disabled = !free || sending;
+  part(".files").ariaDisabled = !free || sending ? "true" : null; // disabled, it would lose the focus
   const hands = status.yours === true;
   knobs.disable(!free && (!hands || status.phase === "ending"));
   const goesOn = hands && (status.phase === "paused" || (free && status.resumable));
@@ -262,15 +271,15 @@ async function take(found) {
 }
 
 section.addEventListener("dragover", (event) => event.preventDefault());
+const full = () => (running() || sending) && (gan.say("Drop pictures when what is at work has ended."), true);
 section.addEventListener("drop", (event) => {
   event.preventDefault();
-  if (running() || sending) return gan.say("Drop pictures when what is at work has ended.");
-  take(gan.parcels.dropped(event.dataTransfer.items));
+  if (!full()) take(gan.parcels.dropped(event.dataTransfer.items));
 });
 part(".files").addEventListener("change", () => {
   const chosen = gan.parcels.chosen(part(".files").files);
   part(".files").value = ""; // so that the same may be chosen again
-  take(chosen);
+  if (!full()) take(chosen);
 });
 
 // ---------------------------------------------------------------- following the page

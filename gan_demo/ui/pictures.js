@@ -58,7 +58,7 @@ Object.assign(gan, (() => {
   function frameOf(card, step) {
     const end = card.snapshots.length - 1;
     if (step !== null) return Math.max(0, card.snapshots.findLastIndex((one) => one.step <= step));
-    const best = card.training ? -1 : card.snapshots.findIndex((one) => one.step === card.quality?.best);
+    const best = card.training?.live ? -1 : card.snapshots.findIndex((one) => one.step === card.quality?.best);
     return best < 0 ? end : best;
   }
 

@@ -74,7 +74,8 @@ gan.film("replay").then((film) => {
   /* How far an unfinished run is, or null. */
   function training(reached) {
     if (!reached) return null;
-    return `${reached.live ? "training" : "stopped"}, step ${gan.number(reached.step)} of ${gan.number(reached.length)}`;
+    const how = { true: "training, ", false: "stopped, ", null: "" }[reached.live]; // null: nobody can tell
+    return `${how}step ${gan.number(reached.step)} of ${gan.number(reached.length)}`;
   }
 
   function ticks(card, wanted) {
@@ -94,7 +95,7 @@ gan.film("replay").then((film) => {
   /* The other run's film of the same seed and, where it has it, the same class; it follows by fraction of training. */
   async function besideOf(card, { beside, seed, class: chosen }) {
     const key = gan.run(beside)?.key;
-    if (beside !== null && !key && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
+    if (beside !== null && !key && gan.library.settled && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
     if (!key || key === card.key) return null;
     const other = await gan.card(key).catch((error) => {
       if (error.away) throw error; // it may yet come

@@ -29,6 +29,7 @@ class Folder:
         self.pending = False  # whether it is a run that only lacks its first snapshot
         self.gone = False
         self._seen: object = None
+        self._grew = False  # since it was first seen
         self._next = 0.0
 
     def news(self) -> Run | None:
@@ -50,13 +51,17 @@ class Folder:
         if self.pending:
             self.trouble = f"{self.path} has no snapshot yet: train it for some steps with train.py --resume"
             return None
+        self._grew = self._seen is not None
         self._seen, self.trouble = seen, ""
         return run
 
     def live(self) -> bool:
-        """Whether a training seems to be at work in it: it holds its lock, and something was written lately."""
+        """Whether a training seems to be at work in it: it holds its lock, and something was written lately.
+
+        Where there is no state/, as in a clone, whose files are all new, it has grown while it was watched.
+        """
         state = self.path / "state"
-        if state.is_dir() and not (state / "lock").exists():
+        if not ((state / "lock").exists() if state.is_dir() else self._grew):
             return False
         written = max((stamp[0] for name in WATCHED if (stamp := _stamp(self.path / name))), default=0) / 1e9
         return time.time() - written < QUIET_SECONDS
@@ -93,6 +98,7 @@ class Repository:
         self._token = False if guest else None
         self._limit = limit
         self._shown: Run | None = None
+        self._grew = False  # since it was first fetched
         self._dropped = False
         self._came: Run | None = None
         self._thread: threading.Thread | None = None
@@ -154,6 +160,7 @@ class Repository:
                 fetched = self.fetch()
                 fetched.run.need(fetched.run.steps)  # here, so that no visitor waits for them
                 self.take(fetched)
+                self._grew = True
         except GanDemoError as error:
             self.gone = bool(self.commit) and self._token is False and isinstance(error, MissingError)
             if not self.commit:  # else what is on show stays good, and its commit is shown beside it
@@ -163,9 +170,9 @@ class Repository:
             if self._dropped:  # meanwhile
                 self.drop()
 
-    def live(self) -> bool:
-        """Whether it may grow. Nobody can tell of a branch; what a commit holds stays as it is."""
-        return not self.pinned
+    def live(self) -> bool | None:
+        """Whether it grows. None where nobody can tell: of a branch that has not, yet; what a commit holds stays."""
+        return False if self.pinned else self._grew or None
 
     def pause(self, finished: bool) -> int | None:
         """As Folder.pause; a branch may be trained on and pushed again at any time."""

@@ -68,7 +68,7 @@ class Stage:
                 for recipe, option in ways
             ],
             "data": {
-                name: {"title": dataset.title, "source": self.live.source(name)} for name, dataset in DATASETS.items()
+                name: {"title": DATASETS[name].title, "source": source} for name, source in self._sources().items()
             },
             "lengths": LENGTHS,
             "most": MAX_RATE,
@@ -82,13 +82,14 @@ class Stage:
         """
         job = self.live.job
         if job is None:
-            return {"phase": "idle", "key": None}
+            return {"phase": "idle", "key": None, "sources": self._sources()}
         key = self._library.take_in(job.path)
         phase, sentence = job.ended or self._phase(key)
         return {
             "phase": phase,
             "sentence": sentence,
             "key": key,
+            "sources": self._sources(),
             "recipe": job.wish.recipe,
             "option": job.wish.option,
             "dataset": job.wish.dataset or recipes.get(job.wish.recipe).dataset,
@@ -104,6 +105,10 @@ class Stage:
             and (job.path / "state" / "state.pt").exists()
             and not self.live.had_its_hour(job),
         }
+
+    def _sources(self) -> dict[str, str]:
+        """Where each published data set would come from now; a training may have downloaded it."""
+        return {name: self.live.source(name) for name in DATASETS}
 
     def _phase(self, key: str | None) -> tuple[str, str]:
         job = self.live.job

@@ -44,6 +44,7 @@ window.gan = (() => {
   let waiting = null; // an address that is still to be written: {query, timer}
   let shown = null; // what Gradio's inputs show
   let awaited = false; // a run that the address asks for and that may still come
+  let settled = false; // all that may come has come
   let refused = false; // what was typed as the seed last
   let trigger = null; // asks Gradio to show the state: set by attach()
 
@@ -82,7 +83,7 @@ window.gan = (() => {
       else complaints.push(`The address asks for the ${name} “${asked.get(name).slice(0, 40)}”: ${wish}.`);
     };
     const known = library.runs.map((one) => one.key);
-    awaited = known.length > 0 && asked.has("model") && !run(asked.get("model"));
+    awaited = !settled && known.length > 0 && asked.has("model") && !run(asked.get("model"));
     if (known.length) take("model", run(asked.get("model"))?.key ?? null, `there are ${known.join(", ")}`);
     const classes = run(found.model)?.classes;
     if (classes) take("class", classIndex(asked.get("class"), classes), `there are ${classes.join(", ")}`);
@@ -102,7 +103,7 @@ window.gan = (() => {
   function address() {
     const query = new URLSearchParams(location.search); // keeps what is not ours, such as Gradio's own __theme
     const always = { model: state.model, seed: state.seed, class: state.class };
-    const asked = [...(state.model === null || awaited ? ["model", "class"] : []), ...(awaited ? ["step", "pin"] : [])];
+    const asked = [...(state.model === null || awaited ? ["model", "class"] : []), ...(awaited ? ["step", "pin", "stops"] : [])];
     for (const [name, value] of Object.entries({ ...state, ...always })) {
       if (asked.includes(name)) continue; // of another run, which may come
       const left = value === null || (!(name in always) && same(value, VALUES[name][0]));
@@ -324,6 +325,7 @@ window.gan = (() => {
     /* What the address asks for and is not here will not come. */
     forgo() {
       awaited = false;
+      settled = true;
     },
     /* The list of runs has changed, or the run on show has. */
     refresh(changed) {

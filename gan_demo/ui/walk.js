@@ -81,7 +81,7 @@ function drawControls(state, card) {
   part(".closed").checked = state.closed;
   part(".as-pad").checked = state.pad;
   part(".straight").disabled = part(".closed").disabled = part(".save-gif").disabled = state.pad;
-  part(".add").disabled = state.pad || chain.length >= MOST;
+  part(".add").ariaDisabled = state.pad || chain.length >= MOST ? "true" : null; // disabled, it would lose the focus
   part(".pad").hidden = !state.pad;
   document.getElementById("walk-film").hidden = state.pad;
   if (state.pad) gan.inFront()?.halt();
@@ -219,6 +219,7 @@ for (const [selector, name] of [[".straight", "straight"], [".closed", "closed"]
   part(selector).addEventListener("change", () => gan.set({ [name]: part(selector).checked }));
 }
 part(".add").addEventListener("click", () => {
+  if (part(".add").ariaDisabled) return;
   const chain = stops(gan.state);
   gan.set({ stops: [...chain.slice(1), after(chain)] });
 });
