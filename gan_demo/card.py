@@ -237,7 +237,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
         _guidance(run, metrics),
         "![loss by step, quality by time](curves.png)" if (run.path / "curves.png").exists() else "",
         f"## Recipe\n\nWhat was published, and what the recipe runs.\n\n{facts_table(recipe)}" if recipe.facts else "",
-        _turned(run),
+        _otherwise(run),
         _options(run),
         f"## Data\n\n{_data(run)}",
         f"## Limits\n\n{_limits(run, metrics)}",
@@ -303,7 +303,7 @@ def _guidance(run: Run, metrics: dict[str, Any] | None) -> str:
     )
 
 
-def _turned(run: Run) -> str:
+def _otherwise(run: Run) -> str:
     """What this run has otherwise than the table of its recipe; of what was turned while it trained the last value."""
     if run.config.recipe not in RECIPES:
         return ""

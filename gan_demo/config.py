@@ -119,9 +119,9 @@ def read_fields(kind: type, data: Any, where: str, keys: Iterable[str] | None = 
         if key not in data:
             raise GanDemoError(f"{where} lacks the key {key!r}: it is damaged, fetch or train the run again")
         if not _fits(data[key], hints[key]):
-            kind = KINDS.get(hints[key], hints[key])
+            wish = KINDS.get(hints[key], hints[key])
             raise GanDemoError(
-                f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, no {kind}: fetch or train the run again"
+                f"{where}: the key {key!r} holds {str(data[key])[:40]!r}, no {wish}: fetch or train the run again"
             )
     return {key: tuple(data[key]) if get_origin(hints[key]) is tuple else data[key] for key in wanted}
 

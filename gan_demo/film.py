@@ -45,6 +45,12 @@ def size(data: bytes) -> tuple[int, int] | None:
         return None
 
 
+def sheet_size(plan: dict[str, int]) -> tuple[int, int]:
+    """Width and height of a sheet of this layout, in pixels."""
+    rows = -(-plan["frames"] // plan["frame_columns"])
+    return plan["frame_columns"] * plan["frame_width"], rows * plan["frame_height"]
+
+
 def square(count: int) -> int:
     """Columns that make a grid of `count` as square as can be, never taller than wide."""
     return max(1, math.ceil(math.sqrt(count)))
@@ -81,8 +87,7 @@ def layout(steps: int, count: int, height: int, width: int) -> dict[str, int]:
 
 def fits(plan: dict[str, int]) -> bool:
     """Whether a sheet of this layout is within MAX_SIDE; a single large tile at very many steps is not."""
-    rows = -(-plan["frames"] // plan["frame_columns"])
-    return max(plan["frame_columns"] * plan["frame_width"], rows * plan["frame_height"]) <= MAX_SIDE
+    return max(sheet_size(plan)) <= MAX_SIDE
 
 
 def laid_out(frames: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:

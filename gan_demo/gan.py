@@ -88,10 +88,6 @@ class GAN:
         )
         return float(generator), float(discriminator)
 
-    def steer(self, recipe: Recipe) -> None:
-        """Go on with another recipe's learning rates and k; the networks stay."""
-        self.recipe = recipe
-
     def train_discriminator(self, recipe: Recipe, real: Batch) -> Terms:
         """One update towards telling real images, in [-1, 1], from fakes of the same count."""
         z, fake_classes = self.latents(real[1])

@@ -99,9 +99,9 @@ def files_of(run: Run) -> list[str]:
     return [name for name in names if (run.path / name).is_file()]
 
 
-def make_repo(repo_id: str, private: bool = False, *, token: Token = None, endpoint: str | None = None) -> str:
-    """Make the repository where there is none, and return its URL; HubError where that fails."""
-    return _make_repo(connect(token, endpoint), parse_target(repo_id), private)
+def make_repo(repo_id: str, private: bool = False, *, token: Token = None, endpoint: str | None = None) -> None:
+    """Make the repository where there is none; HubError where that fails."""
+    _make_repo(connect(token, endpoint), parse_target(repo_id), private)
 
 
 def _make_repo(api: "HfApi", repo_id: str, private: bool) -> str:
@@ -231,29 +231,38 @@ def fetch(
     """
     repo_id, revision = parse(source, revision)
     check_installed()
-    own = token is not False
-    if own and COMMIT.fullmatch(revision) and (run := _cached(repo_id, revision, cache)):
-        return _opened(run, repo_id, limit, token, endpoint, cache)
-    api = connect(token, endpoint)
-    try:
-        with explained(f"{repo_id} {'is no folder here and ' if own else ''}cannot be opened"):
-            commit = str(api.model_info(repo_id, revision=revision).sha)
-    except HubError as error:
-        if not (own and error.passing and (run := _cached(repo_id, revision, cache))):
-            raise
-        return _opened(run, repo_id, limit, token, endpoint, cache, str(error))
+    own, trouble = token is not False, ""
+    run = _cached(repo_id, revision, cache) if own and COMMIT.fullmatch(revision) else None
+    if run is None:
+        try:
+            run = _ask(connect(token, endpoint), repo_id, revision, own, limit, cache)
+        except HubError as error:  # the Hub or half of it is silent, or the disk is full: what was there before is good
+            run = _cached(repo_id, revision, cache) if own and error.passing else None
+            if run is None:
+                raise
+            trouble = str(error)
+    commit = run.path.name  # as huggingface_hub's cache has it
+
+    def get(names: Sequence[str]) -> None:
+        api = connect(token, endpoint)
+        _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
+        _download(api, repo_id, commit, names, cache)
+
+    run.fetch = get
+    return Fetched(run, commit, trouble)
+
+
+def _ask(api: "HfApi", repo_id: str, revision: str, own: bool, limit: int, cache: Path | None) -> Run:
+    """The run at what the revision means now; only what the cache has not is fetched."""
+    with explained(f"{repo_id} {'is no folder here and ' if own else ''}cannot be opened"):
+        commit = str(api.model_info(repo_id, revision=revision).sha)
     if not COMMIT.fullmatch(commit):
         raise HubError(
             f"{repo_id} cannot be opened: the Hub names no commit for {revision}: give a branch, a tag or a commit"
         )
-    try:
-        run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
-    except HubError as error:  # half of the Hub answers, or the disk is full: what was there before is good
-        if not (own and error.passing and (former := _cached(repo_id, revision, cache))):
-            raise
-        return _opened(former, repo_id, limit, token, endpoint, cache, str(error))
+    run = _cached(repo_id, commit, cache) or _fetch_first(api, repo_id, commit, limit, cache)
     _remember(run.path.parent.parent / "refs" / revision, commit)
-    return _opened(run, repo_id, limit, token, endpoint, cache)
+    return run
 
 
 def _remember(ref: Path, commit: str) -> None:
@@ -317,26 +326,6 @@ def _open(folder: Path, repo_id: str) -> Run:
         raise GanDemoError(str(error).replace(str(folder), name)) from None
     run.label = name
     return run
-
-
-def _opened(
-    run: Run,
-    repo_id: str,
-    limit: int,
-    token: Token,
-    endpoint: str | None,
-    cache: Path | None,
-    trouble: str = "",
-) -> Fetched:
-    commit = run.path.name  # as huggingface_hub's cache has it
-
-    def get(names: Sequence[str]) -> None:
-        api = connect(token, endpoint)
-        _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
-        _download(api, repo_id, commit, names, cache)
-
-    run.fetch = get
-    return Fetched(run, commit, trouble)
 
 
 def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Path | None) -> Run:

@@ -11,6 +11,7 @@ FRAME_MS, LAST_MS = 100, 2500
 ANIMATION_SIDE = 320  # pixels at the least: sixteen digits alone would be a stamp
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1200, 400, 110, 30, 56, 50  # of a panel, and of the space around its curves
 BLUE, ORANGE, GREY, INK, PAPER = "#2563eb", "#d9480f", "#9ca3af", "#1f2937", "#ffffff"
+TITLES = {"frechet": "Frechet distance", "swd": "sliced Wasserstein distance"}  # of the judge's measures
 ADVERSARIAL = ("d_real", "d_fake", "d_pair")  # the discriminator's loss terms but those of classes and penalties
 MAX_POINTS = 400  # of a curve: more than it has pixels to show
 UNITS = ((3600, "hours"), (60, "minutes"), (1, "seconds"))
@@ -45,7 +46,7 @@ def curves(
     judged = [row for row in metrics["snapshots"] if row["step"] in seconds] if metrics else []
     if metrics and judged:
         key = metrics["measure"]
-        title = {"frechet": "Frechet distance", "swd": "sliced Wasserstein distance"}.get(key, key)
+        title = TITLES.get(key, key)
         took = seconds[judged[-1]["step"]]
         long, unit = next((unit for unit in UNITS if took > 2 * unit[0]), UNITS[-1])
         quality: dict[str, Curve] = {"generated images": [(seconds[row["step"]] / long, row[key]) for row in judged]}

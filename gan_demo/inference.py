@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from gan_demo.machine import has_amx
+from gan_demo.machine import cpu_has
 from gan_demo.weights import Weights, dequantize
 
-BF16 = has_amx() and torch.backends.mkldnn.is_available()
+BF16 = cpu_has("amx_bf16") and torch.backends.mkldnn.is_available()
 
 
 class Replica:

@@ -22,11 +22,12 @@ from gan_demo.lock import only_one
 from gan_demo.machine import duration
 from gan_demo.networks import build
 from gan_demo.parallel import World
+from gan_demo.pictures import Images
 from gan_demo.player import Player
 from gan_demo.precision import choose
 from gan_demo.publish import Publisher
 from gan_demo.recipe import Recipe, full_name
-from gan_demo.run import Run, disk_explained
+from gan_demo.run import Run, check_free, disk_explained
 
 
 def show_recipes() -> None:
@@ -132,18 +133,9 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     device = devices.choose_device(options.device)
     if options.push_to_hub:
         parse_target(options.push_to_hub)  # a wrong name is told before anything is downloaded
-    if not options.resume and (options.out / "config.json").exists():
-        raise GanDemoError(
-            f"{options.out} holds a run already: go on with --resume, choose another folder with --out, or remove it"
-        )
-    if options.push_to_hub and options.resume and (metrics := _finished(options, recipe)) is not None:
-        if publisher := _publisher(options):
-            run = Run(options.out)
-            with disk_explained(options.out):
-                if (run.read_json("film.json") or {}).get("revision") != run.revision:  # killed before it was written
-                    Player(run).write_ready_film()
-                card.write(run, metrics)
-            _tell(f"pushed to {publisher.publish(run, metrics)}")
+    if not options.resume:
+        check_free(options.out)
+    if _was_only_to_push(options, recipe):
         return
     images, recipe = _load(options, recipe, World(device))
     # After the images, and of a resume after the folder: where those will not do no repository is made.
@@ -166,11 +158,25 @@ def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision
     if publisher and publisher.snapshots:
         trainer.listeners.append(publisher.snapshots)
     if trainer.world.first:
-        print(f"training into {options.out}; to watch it: {_opened(options.out)}", file=sys.stderr)
+        print(f"training into {options.out}; to watch it: {_app_command(options.out)}", file=sys.stderr)
     trainer.fit()
     trainer.world.leave()
     with disk_explained(options.out):
         finish(trainer, options, images, publisher)
+
+
+def _was_only_to_push(options: argparse.Namespace, recipe: Recipe) -> bool:
+    """Push a run that is trained and judged already; False where there is more to do than that."""
+    if not (options.push_to_hub and options.resume) or (metrics := _finished(options, recipe)) is None:
+        return False
+    if publisher := _publisher(options):
+        run = Run(options.out)
+        with disk_explained(options.out):
+            if (run.read_json("film.json") or {}).get("revision") != run.revision:  # killed before it was written
+                Player(run).write_ready_film()
+            card.write(run, metrics)
+        _tell(f"pushed to {publisher.publish(run, metrics)}")
+    return True
 
 
 def _publisher(options: argparse.Namespace) -> Publisher | None:
@@ -180,7 +186,7 @@ def _publisher(options: argparse.Namespace) -> Publisher | None:
     return Publisher(options.push_to_hub, options.private, options.push_every_snapshot)
 
 
-def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[data.Images, Recipe]:
+def _load(options: argparse.Namespace, recipe: Recipe, world: World) -> tuple[Images, Recipe]:
     """The images, and the recipe fitted to them; of several processes the first reads before the others.
 
     It may have to download them. Raises GanDemoError where the images or the networks for them will not do.
@@ -240,9 +246,7 @@ def _verdict(run: Run) -> dict[str, Any] | None:
     return metrics if whole and [row["step"] for row in metrics["snapshots"]] == run.steps else None
 
 
-def finish(
-    trainer: training.Trainer, options: argparse.Namespace, images: data.Images, publisher: Publisher | None
-) -> None:
+def finish(trainer: training.Trainer, options: argparse.Namespace, images: Images, publisher: Publisher | None) -> None:
     """Judge the snapshots, write the ready film and the card, push, and print a summary that a person can read."""
     from gan_demo import judge
 
@@ -257,7 +261,7 @@ def finish(
     _tell(f"  folder    {run.path} ({len(run.snapshots)} snapshots)")
     if metrics:
         _tell(f"  quality   {judge.describe(metrics)}")
-    _tell(f"  open it   {_opened(run.path)}")
+    _tell(f"  open it   {_app_command(run.path)}")
     where = "" if options.data == "data" else f" --data {shlex.quote(options.data)}"
     device = "" if options.device == "auto" else f" --device {options.device}"
     again = f"python train.py {options.recipe} --out {shlex.quote(str(run.path))}{where}{device} --resume"
@@ -275,5 +279,5 @@ def _tell(line: str) -> None:
         print(line, flush=True)
 
 
-def _opened(path: Path) -> str:
+def _app_command(path: Path) -> str:
     return f"python app.py --runs {shlex.quote(str(path))}"

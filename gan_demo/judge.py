@@ -22,9 +22,10 @@ from gan_demo.config import FORMAT
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
 from gan_demo.files import write_file
+from gan_demo.illustrations import TITLES
 from gan_demo.latents import own_class
-from gan_demo.networks import output_axes
-from gan_demo.pictures import Images
+from gan_demo.networks import output_axes, weights_of
+from gan_demo.pictures import Images, resize
 from gan_demo.recipe import Recipe
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
@@ -71,7 +72,7 @@ class Residual(nn.Module):
 class Classifier(nn.Module):
     """A residual network of seven convolutions for images (N, C, H, W) in [-1, 1]."""
 
-    def __init__(self, channels: int, width: int, classes: int = 10):
+    def __init__(self, channels: int, width: int):
         super().__init__()
         self.body = nn.Sequential(
             convolution(channels, width),  # w x 32 x 32
@@ -80,7 +81,7 @@ class Classifier(nn.Module):
             convolution(2 * width, 4 * width, 2),
             Residual(4 * width),  # 4w x 8 x 8
         )
-        self.head = nn.Linear(4 * width, classes)
+        self.head = nn.Linear(4 * width, 10)
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """What the Frechet distance is measured in: (N, 4 * width)."""
@@ -107,16 +108,21 @@ class Judge:
         self.network.load_state_dict(weights)
         self.network.eval()
 
-    @torch.inference_mode()
     def look(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, 4 * width) and class probabilities (N, classes) of uint8 images (N, H, W, C), at any size."""
-        features, probabilities = [], []
-        for at in range(0, len(pixels), 250):
-            known = data.resize(pixels[at : at + 250].transpose(0, 3, 1, 2), self.size)
-            x = torch.from_numpy(known).float() / 127.5 - 1
-            features.append(self.network.features(x))
-            probabilities.append(self.network.head(features[-1]).softmax(1))
-        return torch.cat(features).double().numpy(), torch.cat(probabilities).numpy()
+        """Features (N, 4 * width) and class probabilities (N, 10) of uint8 images (N, H, W, C), at any size."""
+        return look(self.network, self.size, pixels)
+
+
+@torch.inference_mode()
+def look(network: Classifier, size: int, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a classifier of images of size x size makes of uint8 images (N, H, W, C): as Judge.look."""
+    features, probabilities = [], []
+    for at in range(0, len(pixels), 250):
+        known = resize(pixels[at : at + 250].transpose(0, 3, 1, 2), size)
+        x = torch.from_numpy(known).float() / 127.5 - 1
+        features.append(network.features(x))
+        probabilities.append(network.head(features[-1]).softmax(1))
+    return torch.cat(features).double().numpy(), torch.cat(probabilities).numpy()
 
 
 def _recipe(dataset: str) -> Recipe:
@@ -161,12 +167,9 @@ def fit(name: str, path: str | Path) -> None:
     torch.manual_seed(0)
     network = Classifier(recipe.channels, WIDTHS[name]).to(memory_format=torch.channels_last)
     _train_classifier(network, pixels, labels, EPOCHS[name], flip=name != "mnist")
-    weights = {k: v.float().contiguous().numpy() for k, v in network.state_dict().items() if "num_batches" not in k}
-    stored = quantize(weights, output_axes(network))
+    stored = quantize(weights_of(network), output_axes(network))
     network.load_state_dict({k: torch.from_numpy(v) for k, v in dequantize(stored).items()})
-    judge = Judge.__new__(Judge)
-    judge.network, judge.size = network.eval(), recipe.image_size
-    _, probabilities = judge.look(test_pixels.transpose(0, 2, 3, 1))
+    _, probabilities = look(network.eval(), recipe.image_size, test_pixels.transpose(0, 2, 3, 1))
     accuracy = float((probabilities.argmax(1) == test_labels).mean())
     metadata = {"accuracy": f"{accuracy:.4f}", "tested": str(len(test_labels)), "channels": str(recipe.channels)}
     target = JUDGES / f"{name}.safetensors"
@@ -319,16 +322,16 @@ class _Classified:
     name = "frechet"
 
     def __init__(self, dataset: str, reference: np.ndarray):
-        self.network = Judge(dataset)
-        self.reference, probabilities = self.network.look(reference)
+        self.classifier = Judge(dataset)
+        self.reference, probabilities = self.classifier.look(reference)
         self.real_spread = spread(reference, probabilities.argmax(1))
         self.judge = (
-            f"classifier of {DATASETS[dataset].title}, {self.network.accuracy:.1%} right on "
-            f"{self.network.tested:,} real images it was not trained on"
+            f"classifier of {DATASETS[dataset].title}, {self.classifier.accuracy:.1%} right on "
+            f"{self.classifier.tested:,} real images it was not trained on"
         )
 
     def __call__(self, pixels: np.ndarray, classes: Sequence[int] | None) -> dict[str, float]:
-        features, probabilities = self.network.look(pixels)
+        features, probabilities = self.classifier.look(pixels)
         seen = probabilities.argmax(1)
         asked = seen if classes is None else np.asarray(classes)
         shares = np.bincount(seen, minlength=probabilities.shape[1]) / len(seen)
@@ -354,7 +357,6 @@ class _Sliced:
 def describe(metrics: dict[str, Any]) -> str:
     """The best and the last snapshot in words."""
     key = metrics["measure"]
-    title = {"frechet": "Frechet distance", "swd": "sliced Wasserstein distance"}[key]
     last = metrics["snapshots"][-1]
     best = next(row for row in metrics["snapshots"] if row["step"] == metrics["best"])
 
@@ -363,4 +365,4 @@ def describe(metrics: dict[str, Any]) -> str:
         return f"{row[key]:.3g} at step {int(row['step']):,}{accuracy}"
 
     images = f"real images {metrics['floor']:.3g}, {metrics['images']:,} images"
-    return f"{title}: best {words(best)}; last {words(last)} ({images})"
+    return f"{TITLES[key]}: best {words(best)}; last {words(last)} ({images})"

@@ -58,6 +58,11 @@ class Wish:
         """Recipe, option and data set in one word."""
         return full_name(self.recipe, self.option, self.dataset)
 
+    @property
+    def data(self) -> str:
+        """The published data set that is trained on where no pictures of one's own are."""
+        return self.dataset or recipes.get(self.recipe).dataset
+
 
 @dataclass
 class Job:
@@ -75,6 +80,11 @@ class Job:
     since: float = 0.0  # when the clock last began to run
     before: float = 0.0  # seconds of training until then
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it ended before its end, and left what it can go on from."""
+        return bool(self.ended and self.ended[0] != "done") and (self.path / "state" / "state.pt").exists()
 
 
 class Live:
@@ -141,7 +151,7 @@ class Live:
             job = self._job()
             if job.ended is None:
                 return self._steer(paused=False)
-            if job.ended[0] == "done" or not (job.path / "state" / "state.pt").exists():
+            if not job.resumable:
                 raise GanDemoError("there is nothing to go on with: start another training")
             self._check_hour(job)
             before = job.control, job.stopping, job.ended

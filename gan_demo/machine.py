@@ -30,11 +30,6 @@ def cpu_has(flag: str) -> bool:
     return flag in cpu().get("flags", "").split()
 
 
-def has_amx() -> bool:
-    """Whether the CPU multiplies matrices of bf16 in units of their own; without them bf16 paints no faster."""
-    return cpu_has("amx_bf16")
-
-
 def duration(seconds: float) -> str:
     """Seconds in words: "48 s", "5 min 12 s", "2 h 3 min"."""
     minutes, rest = divmod(round(seconds), 60)

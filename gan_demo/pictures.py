@@ -55,6 +55,20 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
             f"{path} has no picture ({', '.join(SUFFIXES)}): give a folder or zip of pictures with --data"
         )
 
+    names, pixels = _decoded(names, read, size, path)
+    if channels == 1 or (channels is None and all((picture == picture[:1]).all() for picture in pixels)):
+        pixels = pixels[:, :1].copy()
+    if not all("/" in name for name in names):
+        return Images(pixels, None, [], "images")
+    folders = [name.split("/")[0] for name in names]
+    classes = sorted(set(folders))
+    labels = np.array([classes.index(name) for name in folders], np.int64)
+    written = [name.encode(errors="replace").decode() for name in classes]  # a folder's name need not be text
+    return Images(pixels, labels, written, "images")
+
+
+def _decoded(names: list[str], read: Callable[[str], bytes], size: int, path: Path) -> tuple[list[str], np.ndarray]:
+    """The names of those that can be read, and their pixels: uint8 (N, 3, size, size). The others are named."""
     pixels = _room(len(names), 3, size)
 
     def decode(index: int) -> str:
@@ -68,23 +82,14 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
 
     with ThreadPoolExecutor(cores()) as pool:
         wrong = list(tqdm(pool.map(decode, range(len(names))), "decoding", len(names), **BAR))
-    bad, good = list(filter(None, wrong)), [index for index, reason in enumerate(wrong) if not reason]
+    bad, good = list(filter(None, wrong)), [index for index, why in enumerate(wrong) if not why]
     for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):
         print(f"skipped {line}", file=sys.stderr)
     if not good:
         raise GanDemoError(f"none of the {len(names)} pictures in {path} can be read: give other pictures with --data")
     for to, index in enumerate(good if bad else ()):  # in place: a copy might be more than there is room for
         pixels[to] = pixels[index]
-    names, pixels = [names[index] for index in good], pixels[: len(good)]
-    if channels == 1 or (channels is None and all((picture == picture[:1]).all() for picture in pixels)):
-        pixels = pixels[:, :1].copy()
-    if not all("/" in name for name in names):
-        return Images(pixels, None, [], "images")
-    folders = [name.split("/")[0] for name in names]
-    classes = sorted(set(folders))
-    labels = np.array([classes.index(name) for name in folders], np.int64)
-    written = [name.encode(errors="replace").decode() for name in classes]  # a folder's name need not be text
-    return Images(pixels, labels, written, "images")
+    return [names[index] for index in good], pixels[: len(good)]
 
 
 def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
@@ -99,7 +104,7 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
             raise GanDemoError(f"{path} cannot be read ({error.strerror}): give another zip with --data") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError):  # the second is zipfile's for a newer kind of zip
             raise GanDemoError(f"{path} is neither a folder nor a zip: give a folder or zip of pictures") from None
-        entries = {_inside(entry): entry for entry in _zip_names(archive)}
+        entries = {"/".join(parts(entry)): entry for entry in _zip_names(archive)}
         flat = all(name.count("/") == 1 for name in entries)  # as a zip of a folder of pictures is
         entries = _unwrapped(entries, least=1 if flat else 2)
         one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
@@ -127,15 +132,15 @@ def _unwrapped(files: dict[str, Any], least: int) -> dict[str, Any]:
     return files
 
 
-def _inside(entry: str) -> str:
-    """An entry's name as a path inside of the zip, however it is spelled: class/file or file."""
-    return "/".join(part for part in re.split(r"[/\\]", entry) if part not in ("", ".", ".."))
+def parts(name: str) -> list[str]:
+    """The parts of a path that a stranger named, however it is spelled; none of them leads upward."""
+    return [part for part in re.split(r"[/\\]", name) if part not in ("", ".", "..")]
 
 
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
     for entry in archive.infolist():
         small = entry.file_size <= 4 * MAX_PIXELS
-        own = all(is_wanted(part) for part in _inside(entry.filename).split("/"))
+        own = all(map(is_wanted, parts(entry.filename)))
         if entry.filename.lower().endswith(SUFFIXES) and own and small:
             yield entry.filename
 

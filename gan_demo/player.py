@@ -20,6 +20,7 @@ from gan_demo.cost import Cost, cost, discriminator_of, generator_of, most_produ
 from gan_demo.errors import GanDemoError
 from gan_demo.inference import Replica, arranged
 from gan_demo.machine import cores
+from gan_demo.networks import state_of
 from gan_demo.run import Run
 from gan_demo.weights import Weights, dequantize, load_weights
 
@@ -45,11 +46,7 @@ class Player:
         self.run = run
         self._recipe = run.config.as_recipe()
         self._generator = generator_of(self._recipe, len(self.classes or ()), run.label)
-        self._shapes = {
-            name: tuple(value.shape)
-            for name, value in self._generator.state_dict().items()
-            if not name.endswith("num_batches_tracked")
-        }
+        self._shapes = {name: tuple(value.shape) for name, value in state_of(self._generator).items()}
         self._stored: dict[int, Weights] = {}
         if before and before._shapes == self._shapes:
             same = {one.step for one in set(run.snapshots) & set(before.run.snapshots)}
@@ -172,7 +169,15 @@ class Player:
         if closed:
             z, weights = np.concatenate([z, z[:1]]), None if weights is None else np.concatenate([weights, weights[:1]])
         at = np.linspace(0, len(z) - 1, frames, endpoint=not closed)
-        return self._walk(z, weights, at, step, straight)
+        before = np.minimum(at.astype(int), max(0, len(z) - 2))
+        after = np.minimum(before + 1, len(z) - 1)
+
+        def along(rows: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
+            pairs = zip(before, after, (at - before)[:, None], strict=True)
+            return np.concatenate([way(rows[a], rows[b], t) for a, b, t in pairs])
+
+        mix = None if weights is None else along(weights, lat.lerp)
+        return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
 
     def pad(
         self,
@@ -249,15 +254,14 @@ class Player:
 
         A film that fits on no sheet is left out, and with it the one of when the run was shorter.
         """
-        plan = films.layout(len(self.steps), films.TILES, *self.image_shape[:2])
+        plan = self.run.film_plan
         if not films.fits(plan):
             for name in ("film.json", "film.webp"):
                 (self.run.path / name).unlink(missing_ok=True)
             return
-        data, layout = films.sheet(self.film(range(plan["tiles"])))
+        data, _ = films.sheet(self.film(range(plan["tiles"])))
         self.run.write("film.webp", data)
-        facts = {"seed": 0, "steps": self.steps, **layout, "revision": self.run.revision}
-        self.run.write("film.json", {**facts, "sha256": hashlib.sha256(data).hexdigest()})
+        self.run.write("film.json", {**self.run.film_facts(), "sha256": hashlib.sha256(data).hexdigest()})
 
     # ---------------------------------------------------------------- how it is made
 
@@ -280,21 +284,6 @@ class Player:
             lat.own_class(seed, count) if index is None else index for seed, index in zip(seeds, classes, strict=True)
         ]
 
-    def _walk(
-        self, z: np.ndarray, weights: np.ndarray | None, at: np.ndarray, step: int | None, straight: bool
-    ) -> np.ndarray:
-        """Pictures along the stops z (N, latent_size), at positions 0 to N-1; class weights are mixed on the way."""
-
-        def along(rows: np.ndarray, way: Callable[..., np.ndarray]) -> np.ndarray:
-            before = np.minimum(at.astype(int), max(0, len(rows) - 2))
-            after = np.minimum(before + 1, len(rows) - 1)
-            return np.concatenate(
-                [way(rows[a], rows[b], t) for a, b, t in zip(before, after, (at - before)[:, None], strict=True)]
-            )
-
-        mix = None if weights is None else along(weights, lat.lerp)
-        return self._render(along(z, lat.lerp if straight else lat.slerp), mix, [self.snapshot_at(step)])[0]
-
     def _read_discriminator(self) -> torch.nn.Module | None:
         """The last step's discriminator, read when first asked for; None where the run holds none."""
         name = "discriminator.safetensors"
@@ -304,9 +293,7 @@ class Player:
                 network = discriminator_of(self._recipe, len(self.classes or ()), self.run.label)
                 stored = load_weights(self.run.read_bytes(name), where)
                 weights = {name: torch.from_numpy(value) for name, value in dequantize(stored).items()}
-                wanted = {
-                    name: value.shape for name, value in network.state_dict().items() if "num_batches" not in name
-                }
+                wanted = {name: value.shape for name, value in state_of(network).items()}
                 if {name: value.shape for name, value in weights.items()} != wanted:
                     raise GanDemoError(f"{where} does not fit the network of config.json: fetch or train the run again")
                 network.load_state_dict(weights, strict=False, assign=True)

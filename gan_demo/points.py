@@ -36,19 +36,19 @@ def read(pictures: np.ndarray) -> np.ndarray:
     )
 
 
-def ring(count: int, seed: int = 0) -> np.ndarray:
+def ring(count: int) -> np.ndarray:
     """Points near a circle: float32 (count, 2)."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = np.random.Generator(np.random.Philox(0))
     angle, radius = rng.uniform(0, 2 * np.pi, count), rng.normal(0.8, 0.03, count)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).astype(np.float32)
 
 
-def mixture(count: int, seed: int = 0) -> np.ndarray:
+def mixture(count: int) -> np.ndarray:
     """Points of eight normal clouds on a circle: float32 (count, 2)."""
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = np.random.Generator(np.random.Philox(0))
     angle = rng.integers(8, size=count) * (np.pi / 4)
     centres = 0.8 * np.stack([np.cos(angle), np.sin(angle)], 1)
     return (centres + rng.normal(0, 0.04, (count, 2))).astype(np.float32)
 
 
-SHAPES: dict[str, Callable[..., np.ndarray]] = {"ring": ring, "mixture": mixture}
+SHAPES: dict[str, Callable[[int], np.ndarray]] = {"ring": ring, "mixture": mixture}

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from gan_demo import card, hub
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
-from gan_demo.wire import GIVE_UP_SECONDS, HubError, Token, check_online, connect, explained
+from gan_demo.wire import GIVE_UP_SECONDS, HubError, check_online, connect, explained
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -39,14 +39,10 @@ class Publisher:
             print(f"{error}; training starts, and the push comes at its end", file=sys.stderr)
         self.snapshots = SnapshotPusher(self.repo_id, private) if every_snapshot else None
 
-    def close(self) -> None:
-        """Stop pushing snapshots; the one on its way is waited for."""
-        if self.snapshots:
-            self.snapshots.close()
-
     def publish(self, run: Run, metrics: dict[str, Any] | None) -> str:
         """Push the whole folder with its card, and return where it went, in words. HubError says how to do it later."""
-        self.close()
+        if self.snapshots:
+            self.snapshots.close()
         patience = f"it is given up where the Hub says nothing for {GIVE_UP_SECONDS} s"
         try:
             with _told_when_slow(f"{self.repo_id}: the push is still on its way; {patience}"):
@@ -71,13 +67,12 @@ class SnapshotPusher:
         repo_id: str,
         private: bool = False,
         *,
-        token: Token = None,
         endpoint: str | None = None,
         pauses: tuple[float, float] = (30, 600),
     ):
         """`pauses`: seconds before the first new try, and before any later one at most. GanDemoError for a bad name."""
         self.repo_id, self.private, self.pauses = hub.parse_target(repo_id), private, pauses
-        self._access = (token, endpoint)
+        self._endpoint = endpoint
         self._api: HfApi | None = None
         self._folder = Path()
         self._sent: set[str] = set()
@@ -121,9 +116,8 @@ class SnapshotPusher:
     def _push(self) -> None:
         """Send the snapshots that the index names and the repository has not got, with the index, in one commit."""
         if not self._api:
-            token, endpoint = self._access
-            hub.make_repo(self.repo_id, self.private, token=token, endpoint=endpoint)
-            self._api = connect(token, endpoint)
+            hub.make_repo(self.repo_id, self.private, endpoint=self._endpoint)
+            self._api = connect(None, self._endpoint)
         with explained(f"{self.repo_id} cannot be pushed to"):
             from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 

@@ -19,6 +19,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from gan_demo import film
 from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
 from gan_demo.files import write_file
@@ -78,6 +79,14 @@ def disk_explained(path: Path) -> Iterator[None]:
         ) from None
 
 
+def check_free(path: Path) -> None:
+    """Raise GanDemoError where a run is there already."""
+    if (path / "config.json").exists():
+        raise GanDemoError(
+            f"{path} holds a run already: go on with --resume, choose another folder with --out, or remove it"
+        )
+
+
 def folders(source: str | Path, or_else: str = "") -> list[Path]:
     """The run folders that a source names: itself, or those right below it, sorted.
 
@@ -114,10 +123,7 @@ class Run:
     def create(cls, path: str | Path, config: Config) -> "Run":
         """Make a new run folder; GanDemoError where one is there already or the place cannot be written."""
         path = Path(path)
-        if (path / "config.json").exists():
-            raise GanDemoError(
-                f"{path} holds a run already: go on with --resume, choose another folder with --out, or remove it"
-            )
+        check_free(path)
         read_config(json.loads(_json(dataclasses.asdict(config))), f"{path} would not open again")
         run = cls.__new__(cls)
         run.path, run.label, run.snapshots = path, str(path), []
@@ -191,6 +197,15 @@ class Run:
         if (guidance := self.config.as_recipe().guidance) != 1:
             parts.append(f"guidance {guidance:g}")
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+    @property
+    def film_plan(self) -> dict[str, int]:
+        """How the film of film.TILES seeds through all snapshots lies on its sheet: film.layout."""
+        return film.layout(len(self.steps), film.TILES, *self.config.image_shape[:2])
+
+    def film_facts(self, seed: int = 0) -> dict[str, Any]:
+        """What film.json says of the film of that seed, but for its sha256."""
+        return {"seed": seed, "steps": self.steps, **self.film_plan, "revision": self.revision}
 
     # -- weights
 

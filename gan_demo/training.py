@@ -11,7 +11,6 @@ from typing import NoReturn
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from gan_demo import control, film, latents, resume
@@ -21,12 +20,12 @@ from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
 from gan_demo.losses import Terms
-from gan_demo.networks import output_axes
+from gan_demo.networks import output_axes, weights_of
 from gan_demo.parallel import World
 from gan_demo.pictures import Images
 from gan_demo.recipe import Recipe
 from gan_demo.run import Run, disk_explained
-from gan_demo.weights import Weights, quantize
+from gan_demo.weights import quantize
 
 LOGS = 1000  # rows of history.csv over the whole length, at the least every 100 steps
 SIDES = {"D": ("d_", "r1", "r2"), "G": ("g",)}  # how the names of each network's loss terms start
@@ -79,8 +78,8 @@ class Trainer:
 
         Raises GanDemoError where the folder holds another run, none to resume, or cannot be written.
         """
-        self.control = control.Follower(options.out)
-        recipe = self.control.now.fitted(recipe) if self.control.now else recipe
+        self.follower = control.Follower(options.out)
+        recipe = self.follower.now.fitted(recipe) if self.follower.now else recipe
         self.recipe, self.images, self.options = recipe, images, options
         self.device = options.device
         self.world = World(self.device)
@@ -112,19 +111,27 @@ class Trainer:
         self.order_epoch = -1
 
     def _open_folder(self) -> Run:
-        options, recipe = self.options, self.recipe
-        if options.resume:
-            run = Run(options.out)
-            self._check_images(run.config)
-            resume.read(self, run)
-            config = replace(run.config, length=options.length, steps=min(run.config.steps, self.step))
-            if self.world.first and config != run.config:
-                with disk_explained(options.out):  # at once: a kill before the next snapshot would forget it
-                    run.write_config(config)
-            self.world.gather(None)  # the others wait until it is rewound
-            return run if self.world.first else Run(options.out)
+        run = self._take_up() if self.options.resume else self._make_folder()
+        self.world.gather(None)  # the others wait until it is there, or rewound
+        return run if run and self.world.first else Run(self.options.out)
+
+    def _take_up(self) -> Run:
+        options = self.options
+        run = Run(options.out)
+        self._check_images(run.config)
+        resume.read(self, run)
+        config = replace(run.config, length=options.length, steps=min(run.config.steps, self.step))
+        if self.world.first and config != run.config:
+            with disk_explained(options.out):  # at once: a kill before the next snapshot would forget it
+                run.write_config(config)
+        return run
+
+    def _make_folder(self) -> Run | None:
+        if not self.world.first:
+            return None
+        options = self.options
         config = Config.of(
-            recipe,
+            self.recipe,
             name=options.out.resolve().name.encode(errors="replace").decode(),  # a folder's name need not be text
             dataset=self.images.name,
             dataset_images=len(self.images.pixels),
@@ -137,12 +144,10 @@ class Trainer:
             precision=options.precision,
             versions={"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         )
-        if self.world.first:
-            run = Run.create(options.out, config)
-            with disk_explained(options.out):
-                run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
-        self.world.gather(None)  # the others wait until it is there
-        return Run(options.out) if not self.world.first else run
+        run = Run.create(options.out, config)
+        with disk_explained(options.out):
+            run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
+        return run
 
     def _check_images(self, config: Config) -> None:
         """Raise GanDemoError where these are not the images that the run was trained on."""
@@ -221,7 +226,7 @@ class Trainer:
 
     def _late(self, since: float, seconds: float) -> bool:
         """Whether a page shows this training and has seen nothing new for so many seconds."""
-        return self.control.steered and self.world.size == 1 and self._now() - since > seconds
+        return self.follower.steered and self.world.size == 1 and self._now() - since > seconds
 
     def _save_is_due(self) -> bool:
         """Whether the last save is so long ago; several processes ask each other at the same steps."""
@@ -287,7 +292,7 @@ class Trainer:
         self._logged = now
         if self.world.first:
             self.run.check_there()
-            steered = self.control.now.columns(self.gan.learning_rates) if self.control.now else {}
+            steered = self.follower.now.columns(self.gan.learning_rates) if self.follower.now else {}
             self.run.append_history({"step": self.step, **means, "images_per_second": speed, **steered})
         losses = {side: sum(v for name, v in means.items() if name.startswith(of)) for side, of in SIDES.items()}
         bar.set_description(self._title(), refresh=False)
@@ -297,20 +302,19 @@ class Trainer:
 
     def _obey(self) -> None:
         """Go on as state/control.json asks: wait out a pause, take its learning rates and k, stop at its time."""
-        self.control.news()
-        if self.control.paused:
+        self.follower.news()
+        if self.follower.paused:
             self._save(snapshot=False)
             start = time.monotonic()
-            if not self.control.wait(lambda: bool(self.stopped_by) or self.control.orphaned):
+            if not self.follower.wait(lambda: bool(self.stopped_by) or self.follower.orphaned):
                 self.stopped_by = "a pause that nobody ended"
             self.idle += time.monotonic() - start
-        if (now := self.control.now) is None:
+        if (now := self.follower.now) is None:
             return
-        self.recipe = now.fitted(self.recipe)
-        self.gan.steer(self.recipe)
+        self.recipe = self.gan.recipe = now.fitted(self.recipe)
         if self._before + self._now() - self._session > now.seconds:
             self.stopped_by = self.stopped_by or "its limit of time"
-        if self.control.orphaned:
+        if self.follower.orphaned:
             self.stopped_by = self.stopped_by or "the end of the page that began it"
 
     def _check_finite(self) -> None:
@@ -387,12 +391,3 @@ class Trainer:
         z = torch.randn(CALIBRATION, self.recipe.latent_size, generator=fixed).to(self.device)
         classes = torch.randint(len(self.classes) or 1, (CALIBRATION,), generator=fixed).to(self.device)
         return z, self.gan.one_hot(classes)
-
-
-def weights_of(module: nn.Module) -> Weights:
-    """A network's weights as float32 arrays, without the counters of batch norm."""
-    return {
-        name: value.detach().float().cpu().contiguous().numpy()
-        for name, value in module.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }

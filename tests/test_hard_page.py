@@ -226,7 +226,7 @@ def secrets(runs) -> list[bytes]:
 PLACES = (
     "/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/startup-events", "/monitoring",
     "/gradio_api/app_id", "/manifest.json", "/robots.txt", "/theme.css", "/docs", "/redoc", "/openapi.json",
-    "/gradio_api/film/runs.json", "/gradio_api/film/library.json", "/gradio_api/film/d-damaged/run.json",
+    "/gradio_api/film/library.json", "/gradio_api/film/d-damaged/run.json",
     "/gradio_api/film/a-plain/run.json", "/nowhere", "/gradio_api/nowhere", "/static/nowhere", "/assets/nowhere.js",
     "/gradio_api/film/a-plain/x/config.json", "/gradio_api/run/nobody", "/gradio_api/deep_link?session_hash=x",
 )  # fmt: skip
@@ -297,7 +297,7 @@ def test_no_script_runs_from_a_class_a_run_a_card_or_a_link(tmp_path, launch, vi
     (damaged / "config.json").write_text(json.dumps({SCRIPT: 1}))
     app = launch(folder)
     visitor = visit(app)
-    key = json.loads(ask(app, f"{FILM}/runs.json")[2])[0]
+    key = json.loads(ask(app, f"{FILM}/library.json")[2])["runs"][0]["key"]
     drawn = {
         "replay": "#film .film[data-shown]",
         "generate": ".chip[data-index='1']",

@@ -192,8 +192,8 @@ def test_where_it_is_allowed_a_visitor_opens_one_and_a_link_restores_it(runs, gr
     visitor.sees(open_run(growing.whole.path).film(range(8, 24))[2])
     other = visit(app).open(model="me/digits", seed=7, step=10)
     other.sees(film[1])
-    with urlopen(f"{app.url}/gradio_api/film/runs.json") as answer:
-        assert json.load(answer) == ["b-classes"]  # no one else's list
+    with urlopen(f"{app.url}/gradio_api/film/library.json") as answer:
+        assert [run["key"] for run in json.load(answer)["runs"]] == ["b-classes"]  # no one else's list
     for name in ("..%2F..%2Fetc", "me", "me/digits@", "a/b/c", "%00/x", "x" * 3000):
         status, told = open_by_name(app, name)
         assert (status, "USER/NAME" in told["error"]) == (403, True)

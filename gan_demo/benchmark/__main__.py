@@ -2,6 +2,7 @@
 
 import json
 import sys
+from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 from gan_demo.arguments import Parser, between, minutes
 from gan_demo.benchmark.machine import facts, load
 from gan_demo.benchmark.report import Options, print_table
+from gan_demo.benchmark.server import ROOT
 from gan_demo.errors import GanDemoError
 
-ROOT = Path(__file__).parent.parent.parent
 SECTIONS = {
     "start": "from python app.py to the page and to its first film, cold and warm",
     "page": "scrubbing, and a new seed's film, near and far from the server",
@@ -27,7 +28,8 @@ SECTIONS = {
 }
 
 
-def main() -> int:
+def parse() -> Namespace:
+    """The options; a wrong one ends the program with one line and status 2."""
     parser = Parser(
         "python -m gan_demo.benchmark",
         description="Measure what a person waits for.",
@@ -56,18 +58,21 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     chosen = parser.parse_args()
-    names = chosen.sections or list(SECTIONS)
-    if unknown := [name for name in names if name not in SECTIONS]:
-        print(f"benchmark: no section is called {unknown[0]!r}: choose from {', '.join(SECTIONS)}", file=sys.stderr)
-        return 2
+    chosen.sections = chosen.sections or list(SECTIONS)
+    if unknown := [name for name in chosen.sections if name not in SECTIONS]:
+        parser.error(f"no section is called {unknown[0]!r}: choose from {', '.join(SECTIONS)}")
     if chosen.json and (chosen.json.is_dir() or not chosen.json.parent.is_dir()):
-        print(f"benchmark: {chosen.json} cannot be written: give a file in a folder that is there", file=sys.stderr)
-        return 2
+        parser.error(f"{chosen.json} cannot be written: give a file in a folder that is there")
+    return chosen
+
+
+def main() -> int:
+    chosen = parse()
     options = Options(chosen.runs, chosen.visitors, chosen.minutes)
     machine = facts()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     report: dict[str, Any] = {"machine": machine, "sections": {}}
-    for name in names:
+    for name in chosen.sections:
         before = load()
         try:
             rows = []

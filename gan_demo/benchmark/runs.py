@@ -5,10 +5,9 @@ from pathlib import Path
 import torch
 
 from gan_demo.config import Config
-from gan_demo.networks import build, output_axes
+from gan_demo.networks import build, output_axes, weights_of
 from gan_demo.recipe import Recipe
 from gan_demo.run import Run, folders
-from gan_demo.training import weights_of
 from gan_demo.weights import quantize
 
 SPACING = 100  # steps between two snapshots

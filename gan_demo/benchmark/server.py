@@ -56,7 +56,7 @@ class Server:
         return memory(self.process.pid, what)
 
     def keys(self) -> list[str]:
-        return json.loads(self.get("runs.json"))
+        return [run["key"] for run in json.loads(self.get("library.json"))["runs"]]
 
 
 def memory(process: int, what: str = "VmRSS") -> list[float]:

@@ -14,6 +14,7 @@ from torch import nn
 
 from gan_demo.errors import GanDemoError
 from gan_demo.recipe import Recipe
+from gan_demo.weights import Weights
 
 FAMILIES = ("mlp", "dcgan_small", "dcgan", "acgan", "residual", "point")
 
@@ -103,24 +104,29 @@ def with_class_planes(x: torch.Tensor, classes: torch.Tensor | None) -> torch.Te
     return torch.cat([x, planes], 1)
 
 
-def output_axes(generator: nn.Module) -> dict[str, int]:
+def state_of(network: nn.Module) -> dict[str, torch.Tensor]:
+    """What of a network is stored: its state without the counters of batch norm."""
+    return {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def weights_of(network: nn.Module) -> Weights:
+    """The same as float32 arrays."""
+    return {name: value.detach().float().cpu().contiguous().numpy() for name, value in state_of(network).items()}
+
+
+def output_axes(network: nn.Module) -> dict[str, int]:
     """Which axis of each weight counts the outputs: 1 for transposed convolutions, 0 elsewhere."""
     return {
         f"{name}.weight": int(isinstance(module, nn.ConvTranspose2d))
-        for name, module in generator.named_modules()
+        for name, module in network.named_modules()
         if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
     }
 
 
-def doublings(recipe: Recipe, start: int, times: int | None = None) -> int:
-    """How often `start` doubles to reach the recipe's image size; GanDemoError where it does not get there.
-
-    `times`: as many as the generator has widths where it is not said.
-    """
-    times = len(recipe.generator_widths) if times is None else times
-    if start * 2**times != recipe.image_size:
+def check_doublings(recipe: Recipe, times: int) -> None:
+    """Raise GanDemoError where 4x4, doubled so often, is not the recipe's image size."""
+    if 4 * 2**times != recipe.image_size:
         raise GanDemoError(
             f"{recipe.name} cannot make images of {recipe.image_size} pixels: with {times} doublings "
-            f"from {start}x{start} it makes {start * 2**times}; choose that with --image-size"
+            f"from 4x4 it makes {4 * 2**times}; choose that with --image-size"
         )
-    return times

@@ -5,14 +5,14 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Dropout, Verdict, doublings, normal_init, with_classes
+from gan_demo.networks import Dropout, Verdict, check_doublings, normal_init, with_classes
 from gan_demo.recipe import Recipe
 
 
 class Generator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
-        doublings(recipe, start=4)
+        check_doublings(recipe, len(recipe.generator_widths))
         widths = recipe.generator_widths
         self.start = (widths[0], 4, 4)
         self.stem = nn.Sequential(nn.Linear(recipe.latent_size + classes, widths[0] * 16), nn.ReLU())  # 192 x 4 x 4
@@ -34,10 +34,9 @@ class Discriminator(nn.Module):
         widths, dropout = recipe.discriminator_widths, recipe.discriminator_dropout
         blocks: list[nn.Module] = []
         size = recipe.image_size
+        # 16 x 16 x 16, 32 x 16 x 16, 64 x 8 x 8, 128 x 8 x 8, 256 x 4 x 4, 512 x 4 x 4
         for i, (before, after) in enumerate(pairwise((recipe.channels, *widths))):
-            stride = (
-                2 if i % 2 == 0 else 1
-            )  # 16 x 16 x 16, 32 x 16 x 16, 64 x 8 x 8, 128 x 8 x 8, 256 x 4 x 4, 512 x 4 x 4
+            stride = 2 if i % 2 == 0 else 1
             size = -(-size // stride)
             blocks += [nn.Conv2d(before, after, 3, stride, 1, bias=i == 0)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum)] if i else []

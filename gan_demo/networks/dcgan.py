@@ -5,14 +5,14 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Dropout, Verdict, doublings, normal_init, with_class_planes, with_classes
+from gan_demo.networks import Dropout, Verdict, check_doublings, normal_init, with_class_planes, with_classes
 from gan_demo.recipe import Recipe
 
 
 class Generator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
-        doublings(recipe, start=4)
+        check_doublings(recipe, len(recipe.generator_widths))
         widths, momentum = recipe.generator_widths, recipe.batch_norm_momentum
 
         def activated(convolution: nn.Module, channels: int) -> list[nn.Module]:

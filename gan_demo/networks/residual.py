@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import Verdict, doublings, in_fp32
+from gan_demo.networks import Verdict, check_doublings, in_fp32
 from gan_demo.recipe import Recipe
 
 BLOCKS = 2  # residual blocks at each size
@@ -152,7 +152,7 @@ class Generator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
         widths = recipe.generator_widths
-        doublings(recipe, start=4, times=len(widths) - 1)
+        check_doublings(recipe, len(widths) - 1)
         # The class is embedded in as many numbers as the latent has (R3GAN's choice).
         self.embedding = nn.Linear(classes, recipe.latent_size, bias=False) if classes else None
         self.stem = nn.Linear(recipe.latent_size * (2 if classes else 1), widths[0], bias=False)

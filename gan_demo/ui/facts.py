@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-from gan_demo import film
 from gan_demo.config import is_number
 from gan_demo.errors import GanDemoError
 from gan_demo.points import SHAPES
@@ -36,7 +35,7 @@ def facts_of(run: Run) -> dict[str, Any]:
         "history": curves(history),
         "logged": int(history[-1]["step"]) if history else 0,
         "quality": quality(run),
-        "film": film.layout(len(run.steps), film.TILES, *config.image_shape[:2]),
+        "film": run.film_plan,
         "verdict": run.can_judge,
     }
 

@@ -66,9 +66,7 @@ class Library:
             for source in list(self._waiting):
                 if (run := source.news()) is not None:
                     self._waiting.remove(source)
-                    key = self._key(source, run)
-                    self._sources[key] = source
-                    self.runs = {**self.runs, key: run}  # a new one: other threads may be reading the old
+                    self._enter(source, run)
 
     def take_in(self, path: Path) -> str | None:
         """The key of a run folder that is made while the page is served; None while it has no snapshot yet."""
@@ -79,10 +77,13 @@ class Library:
             folder = Folder(path)
             if (run := folder.news()) is None:
                 return None
-            key = self._key(folder, run)
-            self._sources[key] = folder
-            self.runs = {**self.runs, key: run}
-            return key
+            return self._enter(folder, run)
+
+    def _enter(self, source: Source, run: Run) -> str:
+        key = self._key(source, run)
+        self._sources[key] = source
+        self.runs = {**self.runs, key: run}  # a new one: other threads may be reading the old
+        return key
 
     def settle(self, seconds: float) -> None:
         """Wait so long at most for what the Hub was asked for. Raises GanDemoError where nothing at all can come."""
@@ -181,13 +182,16 @@ class Library:
 
     def run(self, key: str) -> Run:
         """The run under that key, or GanDemoError naming those there are, or why there is none."""
-        if (run := self.runs.get(key) or self.guests.get(key)) is None:
+        if (run := self._find(key)) is None:
             if key in self._gone:
                 raise _made_way(key)
             if not self.runs:
                 raise GanDemoError(" ".join(["no run is here yet, ask again later:", *self._told()]))
             raise GanDemoError(f"no run is called {key[:60]!r} here: choose one of {', '.join(self.runs)}")
         return run
+
+    def _find(self, key: str) -> Run | None:
+        return self.runs.get(key) or self.guests.get(key)
 
     def titles(self) -> dict[str, str]:
         """What a person calls each run: its recipe's title, and its own name where two share one, or it is a guest."""
@@ -233,12 +237,12 @@ class Library:
 
     def public(self, key: str, error: GanDemoError) -> str:
         """What an error says of that run, without a path of this machine."""
-        run = self.runs.get(key) or self.guests.get(key)
+        run = self._find(key)
         return without_path(str(error), run.path, key) if run else str(error)
 
     def has_changed(self, key: str, revision: str) -> bool:
         """Whether the run is there, and no longer what it was at that revision."""
-        run = self.runs.get(key) or self.guests.get(key)
+        run = self._find(key)
         return run is not None and run.revision != revision
 
     def kept(self, key: str, revision: str, what: Hashable) -> bytes | None:
@@ -274,16 +278,14 @@ class Library:
         """The film that training stored, if it is of that seed and of what the run holds now."""
         run = self.run(key)
         facts = run.read_json("film.json")
-        plan = film.layout(len(run.steps), film.TILES, *run.config.image_shape[:2])
         signature = facts.pop("sha256", None) if isinstance(facts, dict) else None
-        if facts != {"seed": seed, "steps": run.steps, **plan, "revision": run.revision}:
+        if facts != run.film_facts(seed):
             return None
         try:
             data = (run.path / "film.webp").read_bytes()
         except OSError:
             return None
-        columns, rows = plan["frame_columns"], -(-plan["frames"] // plan["frame_columns"])
-        whole = film.size(data) == (columns * plan["frame_width"], rows * plan["frame_height"])
+        whole = film.size(data) == film.sheet_size(run.film_plan)
         return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
 
     def card(self, key: str) -> dict[str, Any]:

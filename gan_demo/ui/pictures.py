@@ -40,7 +40,7 @@ def fitting_tiles(library: Library, key: str) -> int:
     """
     run = library.run(key)
     height, width, _ = run.config.image_shape
-    plan = film.layout(len(run.steps), film.TILES, height, width)
+    plan = run.film_plan
     if not film.fits(plan):
         raise GanDemoError(
             f"{len(run.steps):,} snapshots of {width}x{height} pixels are more than a film here can hold: "

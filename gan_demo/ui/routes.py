@@ -1,6 +1,5 @@
 """Pictures by GET: each URL names all that decides its picture, so a browser may keep it for ever.
 
-    /gradio_api/film/runs.json                       the runs' keys
     /gradio_api/film/library.json                    the runs, and why others are not there
     /gradio_api/film/open.json?run=user/name         POST: fetch that one from the Hub, where the host allows it
     /gradio_api/film/{run}/run.json                  what one is
@@ -35,7 +34,6 @@ def routes(library: Library) -> list[Route]:
     """The routes to hand to `launch(app_kwargs={"routes": ...})`."""
     answers = Answers(library)
     return [
-        Route(f"{ROOT}/runs.json", answers.names),
         Route(f"{ROOT}/library.json", answers.listing),
         Route(f"{ROOT}/open.json", answers.open_run, methods=["POST"]),
         Route(f"{ROOT}/{{run:path}}/run.json", answers.card),
@@ -48,10 +46,6 @@ class Answers:
 
     def __init__(self, library: Library):
         self._library, self._guests = library, Guests(library)
-
-    def names(self, request: Request) -> Response:
-        self._library.look_for_more()
-        return JSONResponse(list(self._library.runs), headers={"Cache-Control": "no-cache"})
 
     def listing(self, request: Request) -> Response:
         self._library.look_for_more()
@@ -72,9 +66,8 @@ class Answers:
             answer = JSONResponse(self._library.card(request.path_params["run"]))
         except GanDemoError as error:
             return _refusal(404, str(error))
-        tag = (
-            f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:16]}"'  # who asks again is told "unchanged" in no words
-        )
+        # Who asks again is told "unchanged" in no words.
+        tag = f'"{hashlib.sha256(bytes(answer.body)).hexdigest()[:16]}"'
         headers = {"Cache-Control": "no-cache", "ETag": tag}
         if request.headers.get("If-None-Match", "").removeprefix("W/") == tag:
             return Response(status_code=304, headers=headers)

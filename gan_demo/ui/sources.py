@@ -1,6 +1,6 @@
 """Where runs come from: a folder, or a repository of the Hub. Each is looked at again, so that a run grows while shown.
 
-A source holds no run: `news()` hands one over when there is a new state of it, and never waits for a network.
+`news()` hands a run over when there is a new state of it, and never waits for a network.
 """
 
 import shutil

@@ -92,7 +92,7 @@ class Stage:
             "sources": self._sources(),
             "recipe": job.wish.recipe,
             "option": job.wish.option,
-            "dataset": job.wish.dataset or recipes.get(job.wish.recipe).dataset,
+            "dataset": job.wish.data,
             "pictures": job.wish.pictures is not None,
             "steps": job.wish.steps,
             "rates": job.control.learning_rates,
@@ -101,9 +101,7 @@ class Stage:
             "limit": job.control.seconds,
             "yours": self._has_hands(token),
             "push": self.live.push_command() if job.ended and key and here else None,
-            "resumable": phase in ("stopped", "failed")
-            and (job.path / "state" / "state.pt").exists()
-            and not self.live.had_its_hour(job),
+            "resumable": job.resumable and not self.live.had_its_hour(job),
         }
 
     def _sources(self) -> dict[str, str]:
@@ -116,9 +114,8 @@ class Stage:
         if job.stopping:
             return "ending", "Saving everything."
         if key is None:
-            name = job.wish.dataset or recipes.get(job.wish.recipe).dataset
-            title = "your pictures" if job.wish.pictures else DATASETS[name].title
-            downloads = job.wish.pictures is None and self.live.source(name) == "download"
+            title = "your pictures" if job.wish.pictures else DATASETS[job.wish.data].title
+            downloads = job.wish.pictures is None and self.live.source(job.wish.data) == "download"
             return "starting", f"Starting; {'downloading' if downloads else 'reading'} {title}."
         if job.control.paused:
             return "paused", "Paused; everything is saved."

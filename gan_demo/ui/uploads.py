@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gan_demo.data import PUBLISHED
 from gan_demo.errors import GanDemoError
-from gan_demo.pictures import SUFFIXES, is_wanted
+from gan_demo.pictures import SUFFIXES, is_wanted, parts
 
 MAX_BYTES = 200 * 10**6  # of one collection
 MAX_PICTURES = 50_000
@@ -67,7 +67,7 @@ class Uploads:
         size, count = sum(there), len(there)
         for name, data in files:
             target = folder / _safe(name)
-            if not target.name.lower().endswith(SUFFIXES) or not all(map(is_wanted, _parts(name))):
+            if not target.name.lower().endswith(SUFFIXES) or not all(map(is_wanted, parts(name)[-2:])):
                 continue
             size, count = size + len(data), count + (not target.exists())
             if size > MAX_BYTES or count > MAX_PICTURES:
@@ -90,14 +90,9 @@ def _written(folder: Path) -> float:
         return 0.0
 
 
-def _parts(name: str) -> list[str]:
-    """Class and file of a path that a browser named."""
-    return [part for part in re.split(r"[/\\]+", name) if part not in ("", ".", "..")][-2:]
-
-
 def _safe(name: str) -> Path:
     """`class/file` of such a path, in letters that mean nothing to any file system, and no class like a data set."""
-    words = [MEANT.sub("_", unicodedata.normalize("NFC", part)).strip(". ") for part in _parts(name)]
+    words = [MEANT.sub("_", unicodedata.normalize("NFC", part)).strip(". ") for part in parts(name)[-2:]]
     kept = [word.encode()[-MAX_NAME:].decode(errors="ignore") for word in words if word]
     if kept and kept[0].lower() in {name.lower() for name in PUBLISHED}:  # some disks know no case
         kept[0] += "_"
