@@ -20,8 +20,9 @@ START = (
 )
 END = "<!-- gan-demo: the end of that part -->"
 OURS = re.compile(re.escape(START) + r"\n(?:(?!" + re.escape(START) + r").)*?" + re.escape(END), re.DOTALL)
-KEY = re.compile(r"^(?=[^\s#-])", re.MULTILINE)  # where a key of the front matter begins
+KEY = re.compile(r"^(?=(?:#.*\n)*(?:[^\s#-]|\Z))", re.MULTILINE)  # where a key begins, with the comments above it
 FRONT = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+MAX_FRAME = 640  # pixels of a frame of the animation, which a card shows 256 wide; there may be a thousand
 ABOUT = ("license", "datasets", "tags")  # the keys of the front matter that say what was trained on what
 # A data set's name on the Hub, and the licence that weights trained on it may carry; "unknown" where none is stated.
 ON_THE_HUB = {
@@ -57,6 +58,7 @@ def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
     for path in filter(Path.exists, samples):
         # A damaged one is left out; one at a time, for a process may have few files open.
         with suppress(OSError), Image.open(path) as frame:
+            frame.thumbnail((MAX_FRAME, MAX_FRAME))
             frames.append(frame.copy())
     if frames:
         run.write("samples/training.webp", illustrations.animation(frames))
@@ -173,8 +175,15 @@ def _renewed(ours: list[dict[str, Any]], theirs: Any, names: set[str]) -> list[d
     """Our results, with those of other measures and models that a person added; an unjudged run has none of ours."""
     if not (isinstance(theirs, list) and all(isinstance(model, dict) for model in theirs)):
         return ours
-    others = [model for model in theirs if model.get("name") not in names]
-    same = [model for model in theirs if model.get("name") in names]
+
+    def is_same(model: dict[str, Any]) -> bool:  # it may have been pushed under another name before
+        results = model.get("results")
+        return model.get("name") in names or (
+            isinstance(results, list) and results != [] and all(map(_is_ours, results))
+        )
+
+    others = [model for model in theirs if not is_same(model)]
+    same = [model for model in theirs if is_same(model)]
     added = [result for model in same for result in model.get("results") or [] if not _is_ours(result)]
     if ours:
         return [{**ours[0], "results": [*ours[0]["results"], *added]}, *others]
@@ -223,7 +232,7 @@ def _body(run: Run, metrics: dict[str, Any] | None, repo_id: str | None) -> str:
     last = run.snapshots[-1]
     parts = [
         f"# {escape(config.name)}",
-        f"{escape(recipe.title)}: {config.steps:,} steps, {last.images:,} images seen ({last.epoch:.3g} of the "
+        f"{escape(recipe.title)}: {config.steps:,} steps, {last.images:,} images seen ({_times(last.epoch)} of the "
         f"recipe's {recipe.epochs} epochs), {duration(config.seconds)} on {escape(config.device)} in "
         f"{escape(config.precision)}, seed {config.seed}. The generator at {len(run.snapshots)} steps of its training "
         "is here, so that the training can be replayed for any seed.",
@@ -334,7 +343,11 @@ def _data(run: Run) -> str:
     times = run.snapshots[-1].images / config.dataset_images
     data = f"{dataset.title}; licence: {dataset.licence}" if dataset else "A person's own pictures; licence: not known"
     classes = f" Classes: {', '.join(map(escape, config.classes))}." if config.classes else ""
-    return f"{data}. {config.dataset_images:,} images, each seen {times:.3g} times.{classes}"
+    return f"{data}. {config.dataset_images:,} images, each seen {_times(times)} times.{classes}"
+
+
+def _times(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _limits(run: Run, metrics: dict[str, Any] | None) -> str:

@@ -58,11 +58,6 @@ class Wish:
         """Recipe, option and data set in one word."""
         return full_name(self.recipe, self.option, self.dataset)
 
-    @property
-    def data(self) -> str:
-        """The published data set that is trained on where no pictures of one's own are."""
-        return self.dataset or recipes.get(self.recipe).dataset
-
 
 @dataclass
 class Job:
@@ -186,7 +181,7 @@ class Live:
                     creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # Windows
                 )
         except OSError as error:
-            why = f"({error.strerror}): see that {self.out} can be written"
+            why = f"({error.strerror}): see that {self._told(self.out)} can be written"
             raise GanDemoError(f"a training cannot be started {why}") from None
         if hasattr(os, "setpriority"):
             nice = min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
@@ -386,10 +381,9 @@ class Live:
 
     def _told(self, path: Path) -> str:
         """The path as seen from here; one that lies elsewhere whole, or for strangers its name alone."""
-        whole = path.resolve()
-        if whole.is_relative_to(Path.cwd()):
-            return whole.relative_to(Path.cwd()).as_posix()
-        return str(whole) if self.private else path.name
+        whole, here = path.resolve(), Path.cwd()
+        elsewhere = str(whole) if self.private else path.name
+        return whole.relative_to(here).as_posix() if whole.is_relative_to(here) else elsewhere
 
 
 def _remove_unless_run(path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ class MissingError(HubError):
     """The Hub knows no such repository or revision, or none that this token may see."""
 
 
+_BOUNDING = threading.Lock()
+
+
 def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
     """A client of the Hub at `endpoint` (HF_ENDPOINT where None).
 
@@ -41,7 +45,8 @@ def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
     check_installed()
     _leave_xet_out()
     try:
-        _bound_waiting()
+        with _BOUNDING:  # functools.cache keeps no second thread out
+            _bound_waiting()
     except (ImportError, ValueError) as error:
         raise HubError(
             f"the proxy of HTTPS_PROXY or ALL_PROXY will not do: give one that speaks HTTP ({_first_line(error)})"

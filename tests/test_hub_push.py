@@ -1,7 +1,10 @@
 """What a person would lose: a run that goes up whole, with their own words in its card, or the word why it did not."""
 
+import json
 import socket
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
@@ -185,6 +188,24 @@ def test_files_go_by_http_whose_waits_are_bounded_unless_a_person_wants_xet(give
     assert is_xet_available() is not off
 
 
+def test_the_client_is_made_once_however_many_repositories_are_asked_for_at_once(monkeypatch):
+    made = []
+    monkeypatch.setattr("huggingface_hub.set_client_factory", made.append)  # it cuts what is on its way
+    wire._bound_waiting.cache_clear()
+    together = threading.Barrier(6)
+
+    def ask(_: int) -> None:
+        together.wait()
+        wire.connect()
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(ask, range(6)))
+    monkeypatch.undo()
+    wire._bound_waiting.cache_clear()
+    wire.connect()  # as it was
+    assert len(made) == 1
+
+
 # ---------------------------------------------------------------- the card
 
 
@@ -196,6 +217,7 @@ def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
     edited = edited.replace("tags:\n- gan\n", "tags:\n- mine\n").replace(
         card.START, f"My own words first.\n\n{card.START}"
     )
+    edited = edited.replace("tags:\n", "# a note\ntags:\n").replace("---\nMy", "# the last\n---\nMy")
     edited = edited.replace("# dcgan-mnist\n", "# I scribbled into your part\n") + "\n## Thanks\n\nTo my *cat*.\n"
     double.add(name, {"README.md": edited.encode()})
     metrics = run.read_json("metrics.json")
@@ -204,6 +226,7 @@ def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
     push(run, double)
     after = double.repos[name].commits[-1].files["README.md"].decode()
     assert "license: cc0-1.0  # I asked\nthumbnail: https://example.org/x.png" in after and "- mine\n" in after
+    assert "# a note\ntags:" in after and "# the last\n" in after.split("\n---\n")[0] + "\n"
     assert f"---\nMy own words first.\n\n{card.START}\n# dcgan-mnist\n" in after and "scribbled" not in after
     assert after.endswith(f"{card.END}\n\n## Thanks\n\nTo my *cat*.\n")
     assert (
@@ -290,6 +313,21 @@ def test_a_card_keeps_nothing_of_the_run_that_was_there_before(run):
         assert found == fresh | {"thumbnail": "x.png"}
         assert card.text(run, metrics, "me/digits", merged) == merged
     assert "model-index" not in found and "Fashion" not in merged
+
+
+def test_a_card_has_the_figures_of_this_repository_alone(run):
+    first = card.text(run, run.read_metrics(), "me/first")
+    second = yaml.safe_load(card.text(run, run.read_metrics(), "me/second", first).split("---\n")[1])
+    assert [model["name"] for model in second["model-index"]] == ["second"]
+
+
+def test_numbers_of_passes_are_written_out(run):
+    folder, last = run.path, run.snapshots[-1]
+    index = json.loads((folder / "snapshots/index.json").read_text())
+    index["snapshots"][-1] |= {"epoch": 5000.25, "images": 60_000 * 5000}
+    (folder / "snapshots/index.json").write_text(json.dumps(index))
+    text = card.text(Run(folder), None)
+    assert last.epoch < 100 and "(5,000 of the recipe's 100 epochs)" in text and "each seen 5,000 times." in text
 
 
 def test_a_card_says_what_a_person_set_otherwise_and_how_a_stopped_run_is_judged(run):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -321,3 +322,15 @@ def test_files_for_programs_do_not_fill_the_disk(tmp_path, monkeypatch):
     shelf = endpoints.Shelf()
     paths = [shelf.file(bytes([number]) * 100, "a.png")["path"] for number in range(4)]
     assert [os.path.exists(path) for path in paths] == [False, False, True, True]
+    assert len(list(tmp_path.iterdir())) == 2  # nor are their folders left
+
+
+def test_a_file_for_programs_is_whole_whenever_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(endpoints, "get_upload_folder", lambda: str(tmp_path))
+    shelf, data = endpoints.Shelf(), os.urandom(2_000_000)
+
+    def ask(_: int) -> bool:
+        return Path(shelf.file(data, "a.webp")["path"]).read_bytes() == data
+
+    with ThreadPoolExecutor(8) as visitors:  # a class, with the same line
+        assert all(visitors.map(ask, range(100)))

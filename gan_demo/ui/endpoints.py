@@ -3,21 +3,24 @@
 Each docstring is what `client.view_api()` and the page's "Use via API" print.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
+from gradio.processing_utils import hash_bytes
 from gradio.utils import get_upload_folder
 from starlette.concurrency import run_in_threadpool
 
 from gan_demo import film as films
 from gan_demo.errors import GanDemoError
+from gan_demo.files import write_file
 from gan_demo.latents import seeds_from
 from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import MAX_TILES, MAX_WORK, fitting_tiles
@@ -169,7 +172,7 @@ class Shelf:
     """Files that gradio_client downloads and hands over as paths; the oldest make way once they hold SHELF_BYTES."""
 
     def __init__(self) -> None:
-        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._sizes: OrderedDict[Path, int] = OrderedDict()
         self._lock = threading.Lock()
 
     def png(self, pixels: np.ndarray, name: str) -> File:
@@ -177,13 +180,20 @@ class Shelf:
 
     def file(self, data: bytes, name: str) -> File:
         name = name.replace("/", "-")  # of a Hub id
+        path = Path(get_upload_folder()) / hash_bytes(data) / name
         with self._lock:
-            path = save_bytes_to_cache(data, name, get_upload_folder())
+            if path.exists():
+                os.utime(path)  # Gradio sweeps what is old
+            else:
+                write_file(path, data)  # in one piece: another visitor may be reading the same
             self._sizes[path] = len(data)
             self._sizes.move_to_end(path)
             while sum(self._sizes.values()) > SHELF_BYTES:
-                Path(self._sizes.popitem(last=False)[0]).unlink(missing_ok=True)
-        return gr.FileData(path=path, orig_name=name, size=len(data)).model_dump()
+                gone, _ = self._sizes.popitem(last=False)
+                with suppress(OSError):
+                    gone.unlink(missing_ok=True)
+                    gone.parent.rmdir()
+        return gr.FileData(path=str(path), orig_name=name, size=len(data)).model_dump()
 
 
 def declare_zero_gpu() -> None:

@@ -107,7 +107,11 @@ def is_foreign(headers: Headers) -> bool:
     if (site := headers.get("sec-fetch-site")) is not None:
         return site not in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc not in (headers.get("host"), headers.get("x-forwarded-host"))
+    try:
+        place = urlsplit(origin or "").netloc
+    except ValueError:
+        return True
+    return origin is not None and place not in (headers.get("host"), headers.get("x-forwarded-host"))
 
 
 async def waste(message: Message, receive: Receive) -> None:

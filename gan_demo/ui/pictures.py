@@ -168,15 +168,16 @@ def field_json(library: Library, key: str, query: Query) -> bytes:
     probability; where the points of 256 seeds from `seed` on lie; and as many real ones."""
     config, seeds, step = library.run(key).config, query.seeds(FIELD_POINTS), _step(query)
     query.done()
-    if config.dataset not in points.SHAPES or config.image_shape[2] != 1:
+    if config.dataset not in points.SHAPES or config.as_recipe().network != "point" or config.image_shape[2] != 1:
         raise GanDemoError("this run makes no points: ask for its pictures")
     player, size = library.player(key), config.image_shape[0]
     at = np.linspace(-1, 1, FIELD_SIDE, dtype=np.float32)
     everywhere = np.stack(np.meshgrid(at, at[::-1]), -1).reshape(-1, 2)
     rows = [player.verdict(points.draw(row, size)) for row in np.split(everywhere, FIELD_SIDE)]
+    field = [float(value) for row in rows if row is not None for value in row]
     facts = {
         "side": FIELD_SIDE,
-        "field": [round(float(value), 3) for row in rows if row is not None for value in row],
+        "field": [round(value, 3) for value in field] if np.isfinite(field).all() else [],
         "generated": points.read(player.generate(seeds, step=step)).astype(float).round(4).tolist(),
         "real": points.SHAPES[config.dataset](FIELD_POINTS).astype(float).round(4).tolist(),
     }

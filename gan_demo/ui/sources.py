@@ -24,7 +24,7 @@ class Folder:
     """A run folder, perhaps with a training at work in it. `trouble` says why its last good state is all there is."""
 
     def __init__(self, path: Path):
-        self.path, self.name = path, path.name
+        self.path, self.name = path, path.name.encode(errors="replace").decode()  # a folder's name need not be text
         self.trouble = ""
         self.pending = False  # whether it is a run that only lacks its first snapshot
         self.gone = False
@@ -109,7 +109,7 @@ class Repository:
         """What a thread has brought since the last call; sends the next one where it is time to ask again."""
         with self._lock:
             came, self._came = self._came, None
-            if time.monotonic() >= self._next and not (self.commit and self.pinned) and not self.busy:
+            if time.monotonic() >= self._next and not (self.commit and self._stays) and not self.busy:
                 self._thread = threading.Thread(target=self._ask, name=f"hub {self.name}", daemon=True)
                 self._thread.start()
         return came
@@ -117,6 +117,11 @@ class Repository:
     @property
     def pinned(self) -> bool:
         return bool(hub.COMMIT.fullmatch(self.revision))
+
+    @property
+    def _stays(self) -> bool:
+        """Whether there is nothing to ask: a pinned commit, but for a visitor's, which may be public no longer."""
+        return self.pinned and self._token is not False
 
     @property
     def busy(self) -> bool:
@@ -176,7 +181,7 @@ class Repository:
 
     def pause(self, finished: bool) -> int | None:
         """As Folder.pause; a branch may be trained on and pushed again at any time."""
-        return None if self.pinned else 15
+        return None if self._stays else 15
 
     def public(self) -> str:
         """`trouble`, where it keeps the run away: one that was fetched before is shown with its commit instead."""

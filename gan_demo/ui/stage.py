@@ -92,7 +92,7 @@ class Stage:
             "sources": self._sources(),
             "recipe": job.wish.recipe,
             "option": job.wish.option,
-            "dataset": job.wish.data,
+            "dataset": _dataset(job.wish),
             "pictures": job.wish.pictures is not None,
             "steps": job.wish.steps,
             "rates": job.control.learning_rates,
@@ -114,8 +114,8 @@ class Stage:
         if job.stopping:
             return "ending", "Saving everything."
         if key is None:
-            title = "your pictures" if job.wish.pictures else DATASETS[job.wish.data].title
-            downloads = job.wish.pictures is None and self.live.source(job.wish.data) == "download"
+            title = "your pictures" if job.wish.pictures else DATASETS[_dataset(job.wish)].title
+            downloads = job.wish.pictures is None and self.live.source(_dataset(job.wish)) == "download"
             return "starting", f"Starting; {'downloading' if downloads else 'reading'} {title}."
         if job.control.paused:
             return "paused", "Paused; everything is saved."
@@ -201,12 +201,20 @@ def routes(stage: Stage) -> list[Route]:
     return [Route(f"{ROOT}/status.json", status), Route(f"{ROOT}/{{act}}.json", act, methods=["POST"])]
 
 
+def _dataset(wish: Wish) -> str:
+    """The published data set that is trained on where no pictures of one's own are."""
+    return wish.dataset or recipes.get(wish.recipe).dataset
+
+
 def _is_from_here(request: Request) -> bool:
     """Whether a page of this machine asks: by the address that was asked, the one that asks, and the page's own.
 
     A proxy on this machine that names neither of the last two cannot be told from a person here.
     """
-    origin = urlsplit(request.headers.get("Origin", "")).hostname
+    try:
+        origin = urlsplit(request.headers.get("Origin", "")).hostname
+    except ValueError:
+        return False
     names = [request.url.hostname, request.client.host if request.client else None, *([origin] if origin else [])]
     return all(is_loopback(name or "") for name in names)
 
