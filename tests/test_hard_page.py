@@ -148,7 +148,7 @@ def call(app: App, name: str, arguments: dict) -> str:
         ("/generate", {"count": 101}, "from 1 to 100"),
         ("/generate", {"seed": 2**63}, f"from 0 to {2**53 - 1}"),
         ("/interpolate", {"start": 1, "end": 2, "frames": 10**9}, "from 2 to 585"),
-        ("/interpolate", {"start": 1, "end": 2, "step": -1}, "starts at step 0"),
+        ("/interpolate", {"start": 1, "end": 2, "step": -1}, "give a whole number from 0 on"),
         ("/film", {"seed": 0, "class_index": 10**9}, "the classes 0 to 9"),
     ],
 )

@@ -150,7 +150,7 @@ def test_film_and_history(client, players):
         ({"seed": "one"}, "give a whole number from 0"),
         ({"count": 10**9}, "from 1 to 100"),
         ({"class_index": 10}, "the classes 0 to 9"),
-        ({"step": "last"}, "starts at step 0"),
+        ({"step": "last"}, "give a whole number from 0 on"),
         ({"truncation": 7}, "from 0 to 1"),
         ({"guidance": 3.5}, "from 0 to 3"),
         ({"model": "a-plain", "guidance": 1}, "knows no classes: leave guidance out"),
