@@ -172,7 +172,7 @@ def _was_only_to_push(options: argparse.Namespace, recipe: Recipe) -> bool:
     if publisher := _publisher(options):
         run = Run(options.out)
         with disk_explained(options.out):
-            if (run.read_json("film.json") or {}).get("revision") != run.revision:  # killed before it was written
+            if run.ready_film() is None:  # killed before it was written
                 Player(run).write_ready_film()
             card.write(run, metrics)
         _tell(f"pushed to {publisher.publish(run, metrics)}")

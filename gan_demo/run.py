@@ -207,6 +207,19 @@ class Run:
         """What film.json says of the film of that seed, but for its sha256."""
         return {"seed": seed, "steps": self.steps, **self.film_plan, "revision": self.revision}
 
+    def ready_film(self, seed: int = 0) -> bytes | None:
+        """The film that training stored, if it is of that seed and of what the run holds now."""
+        facts = self.read_json("film.json")
+        signature = facts.pop("sha256", None) if isinstance(facts, dict) else None
+        if facts != self.film_facts(seed):
+            return None
+        try:
+            data = (self.path / "film.webp").read_bytes()
+        except OSError:
+            return None
+        whole = film.size(data) == film.sheet_size(self.film_plan)
+        return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
+
     # -- weights
 
     def add_snapshot(self, stored: Weights, step: int, epoch: float, images: int, seconds: float) -> None:

@@ -21,8 +21,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from gan_demo.errors import GanDemoError
+from gan_demo.run import Run
 from gan_demo.ui.guard import Guard
-from gan_demo.ui.library import Library
 from gan_demo.ui.pictures import FILES
 from gan_demo.ui.query import Query
 
@@ -273,11 +273,10 @@ def test_no_file_outside_of_the_runs_is_served_by_any_spelling(app, runs):
 def test_a_film_that_is_a_link_to_another_file_is_not_served(tmp_path):
 
     run = toy_run(tmp_path / "run", "mlp-mnist")
-    library = Library([str(run)])
-    assert library.ready_film("run", 0)
+    assert Run(run).ready_film()
     (run / "film.webp").unlink()
     (run / "film.webp").symlink_to("/etc/passwd")
-    assert library.ready_film("run", 0) is None
+    assert Run(run).ready_film() is None
 
 
 SCRIPT = "<img src=x onerror=window.harm=1><script>window.harm=1</script>"

@@ -13,7 +13,6 @@ from gan_demo.errors import GanDemoError
 from gan_demo.player import open_run
 from gan_demo.run import Run, folders
 from gan_demo.ui.facts import quality
-from gan_demo.ui.library import Library
 from gan_demo.weights import dequantize, halve, load_weights, quantize, save_weights
 
 
@@ -145,7 +144,7 @@ def test_a_film_that_fits_on_no_sheet_is_left_out(folder, monkeypatch):
     monkeypatch.setattr(film, "MAX_SIDE", 28 * 6)  # some tiles of each step
     player.write_ready_film()
     assert 1 <= json.loads((folder / "film.json").read_text())["tiles"] < film.TILES
-    assert Library([str(folder)]).ready_film("digits", 0)
+    assert Run(folder).ready_film()
 
 
 def test_damaged_files_are_named(folder):

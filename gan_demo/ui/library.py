@@ -1,7 +1,6 @@
 """The runs that the app knows: listed without torch, played on demand, their pictures kept."""
 
 import contextlib
-import hashlib
 import re
 import threading
 import time
@@ -9,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_demo import film, hub
+from gan_demo import hub
 from gan_demo.errors import GanDemoError, without_path
 from gan_demo.run import Run, folders
 from gan_demo.ui.cache import ByteCache
@@ -273,20 +272,6 @@ class Library:
     def _need(self, key: str, revision: str) -> None:
         if self.run(key).revision != revision:
             raise GanDemoError(f"the run {key} has changed: ask again")
-
-    def ready_film(self, key: str, seed: int) -> bytes | None:
-        """The film that training stored, if it is of that seed and of what the run holds now."""
-        run = self.run(key)
-        facts = run.read_json("film.json")
-        signature = facts.pop("sha256", None) if isinstance(facts, dict) else None
-        if facts != run.film_facts(seed):
-            return None
-        try:
-            data = (run.path / "film.webp").read_bytes()
-        except OSError:
-            return None
-        whole = film.size(data) == film.sheet_size(run.film_plan)
-        return data if whole and signature in (None, hashlib.sha256(data).hexdigest()) else None
 
     def card(self, key: str) -> dict[str, Any]:
         """Everything that the page needs to know of a run before it asks for pictures; plain JSON.

@@ -27,7 +27,7 @@ def film_webp(library: Library, key: str, query: Query) -> bytes:
     """The film of 16 seeds from `seed` on, all of one `class` or each of its own, as a sprite sheet."""
     seeds, chosen = query.seeds(film.TILES), query.index("class", library.run(key).config.classes)
     query.done()
-    if chosen is None and (ready := library.ready_film(key, seeds[0])):
+    if chosen is None and (ready := library.run(key).ready_film(seeds[0])):
         return ready
     seeds = seeds[: fitting_tiles(library, key)]
     return film.sheet(library.player(key).film(seeds, None if chosen is None else [chosen] * len(seeds)))[0]
