@@ -195,14 +195,15 @@ function pin(at) {
 /* Put a film on the stage: {url, layout, rate in frames a second, name, axis, start(), caption(index, whether another runs
    along), panels(), ticks(wanted), best, opening, rested(index), pinned() as it is to begin with, pinnedAt(index or null)};
    a film of another name begins anew. `beside`: a second reel that runs along, {key, url, layout, caption(index), at(index
-   of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it. Where its frames have `steps`, it may come
+   of the first)}; `others`: [key, title] of what may, `pair(key)` asks for it, `asked`: the key that was. `quiet`: it is the
+   run that has changed, and dims nothing. Where its frames have `steps`, it may come
    again with more of them: what is on show stays there by its step, or at the end if start() says so and nothing moves.
    The last good picture stays until the new one is there; of two that load at once the later wins. `signal`: aborted where
    nobody waits for it any more. */
 async function show(next, signal) {
   const mine = ++newestShow;
   section.classList.add("loading");
-  section.classList.toggle("anew", film?.name !== next.name || !grows(next)); // a run's growth dims nothing
+  section.classList.toggle("anew", film?.name !== next.name || !(next.quiet || grows(next)));
   section.ariaBusy = "true";
   const sheets = [sheetOf(film, next, signal), secondOf(film?.beside, next.beside, signal)];
   try {
@@ -210,11 +211,11 @@ async function show(next, signal) {
     await held;
     if (mine !== newestShow) return free(sheet, second);
     const first = film?.name !== next.name;
-    if (first) stop();
+    if (first) stop(false); // the address is the new one's by now
     if (first || second) pinned = second ? null : next.pinned?.() ?? null;
     if (!first && next.steps) follow(next);
     const old = film;
-    film = { ...next, sheet, beside: second && { ...next.beside, sheet: second }, asked: next.beside?.key };
+    film = { ...next, sheet, beside: second && { ...next.beside, sheet: second } };
     free(old?.sheet, old?.beside?.sheet);
     offer();
     scrub.max = last();
@@ -263,9 +264,12 @@ function free(...sheets) {
 /* What may run along with this film. A pin is for one film alone. */
 function offer() {
   const other = part(".other");
-  other.hidden = !film.others?.length;
-  other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...(film.others ?? []).map(([key, title]) => new Option(title, key)));
-  other.value = film.asked ?? ""; // also where it was refused: to let go of it is a choice too
+  const known = film.others ?? [];
+  const unknown = film.asked && !known.some(([key]) => key === film.asked) ? [[film.asked, film.asked]] : [];
+  const options = [...known, ...unknown].map(([key, title]) => new Option(title, key));
+  other.hidden = !options.length;
+  other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...options);
+  other.value = film.asked ?? ""; // also where it was refused, or is not there: to let go of it is a choice too
   for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside) || !last();
   part(".pinhead").hidden = pinned === null;
 }
@@ -367,8 +371,9 @@ press(".video", async () => {
   Object.assign(button, { ariaDisabled: null, textContent: "Save video" });
 });
 
-gan.watch((_, changed, restored) => { // no film plays where nobody looks
-  if (!changed.includes("tab") || !playing) return;
+gan.watch((_, changed, restored) => {
+  if (changed.includes("talk")) resize(); // the stage is another
+  if (!playing || !(restored || changed.includes("tab"))) return; // no film plays where nobody looks
   stop(!restored);
   if (restored) go(film.start()); // what the address says
 });
@@ -387,7 +392,7 @@ gan.arrive(props.kind, {
   go,
   step,
   halt: () => stop(),
-  pin: (at) => at !== pinned && pin(at),
+  pin: (at) => at !== pinned && pin(at === null ? null : inside(at)),
   toggle: () => part(".play").click(),
   fullScreen: () => part(".full").click(),
   visible: () => Boolean(section.clientWidth),

@@ -27,28 +27,28 @@ function question(card, state) {
   return { seed: firstSeed(state), ...what, ...knobs };
 }
 
-const load = gan.newest(async (signal) => {
+const load = gan.newest(async (signal, asked) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
   if (gan.state.model === card.key) drawControls(card, gan.state); // what hands are on does not wait for pictures
-  section.classList.add("loading");
+  section.classList.toggle("loading", asked); // a run's growth dims nothing
   section.ariaBusy = "true";
   try {
-    const asked = question(card, state);
+    const what = question(card, state);
     const [picture, facts] = await Promise.all([
-      gan.bitmap(gan.url(card, "grid.png", asked), signal),
-      gan.answer(gan.url(card, "grid.json", asked), "json", { signal, patience: gan.PAINTING }),
+      gan.bitmap(gan.url(card, "grid.png", what), signal),
+      gan.answer(gan.url(card, "grid.json", what), "json", { signal, patience: gan.PAINTING }),
     ]);
     const old = shown?.picture;
     shown = { card, facts, picture, rows: state.rows && card.classes !== null };
     old?.close();
     drawGrid();
-    section.dataset.shown = JSON.stringify(asked);
+    section.dataset.shown = JSON.stringify(what);
   } finally {
     section.classList.remove("loading");
     section.ariaBusy = "false";
   }
-  await drawClasses(card, state, signal);
+  await paintChips(card, state, signal);
 });
 
 // ---------------------------------------------------------------- drawing
@@ -62,7 +62,7 @@ function drawControls(card, state) {
   part(".tiles").disabled = state.rows && card.classes !== null;
   part(".rows").checked = state.rows;
   part(".rows-choice").hidden = card.classes === null;
-  part(".classes").hidden = card.classes === null;
+  drawChips(card);
   part(".legend").textContent = legend(card, state);
 }
 
@@ -105,8 +105,18 @@ function makeTile() {
   return tile;
 }
 
-function edge(text, kind) {
-  return Object.assign(document.createElement("span"), { textContent: text, className: `edge ${kind}` });
+/* The words beside and above the tiles, from spans that are there already as far as they go. */
+function edges() {
+  const spare = [...element.querySelectorAll(".edge")];
+  return (text, kind) => Object.assign(spare.shift() ?? document.createElement("span"), { textContent: text, className: `edge ${kind}` });
+}
+
+/* Have just these children: what stays where it is keeps the focus, and the press of a hand. */
+function arrange(parent, wanted) {
+  if (wanted.length === parent.children.length && wanted.every((one, i) => one === parent.children[i])) return;
+  const focused = document.activeElement;
+  parent.replaceChildren(...wanted);
+  if (wanted.includes(focused)) focused.focus({ preventScroll: true });
 }
 
 function drawGrid() {
@@ -119,17 +129,14 @@ function drawGrid() {
   grid.classList.toggle("by-class", byClass);
   grid.style.setProperty("--columns", facts.columns);
   grid.style.setProperty("--rows", Math.ceil(facts.seeds.length / facts.columns));
-  const focused = document.activeElement;
+  const edge = edges();
   if (byClass) {
     const heads = [edge("seed", "name"), ...facts.seeds.slice(0, facts.columns).map((seed) => edge(seed, "seed"))];
     const rows = tiles.flatMap((tile, index) =>
       index % facts.columns ? [tile] : [edge(card.classes[facts.classes[index]], "name"), tile],
     );
-    grid.replaceChildren(...heads, ...rows);
-  } else if (grid.children.length !== tiles.length || grid.querySelector(".edge")) {
-    grid.replaceChildren(...tiles);
-  }
-  if (tiles.includes(focused)) focused.focus();
+    arrange(grid, [...heads, ...rows]);
+  } else arrange(grid, tiles);
   mark();
 }
 
@@ -156,30 +163,43 @@ function mark() {
   }
 }
 
-/* The class choice in pictures: the page's seed as each class. */
-async function drawClasses(card, state, signal) {
+/* The class choice in pictures: the page's seed as each class. Its chips are there before their pictures. */
+function drawChips(card) {
+  const list = part(".classes");
+  list.hidden = card.classes === null;
+  list.dataset.run = card.key;
+  const classes = JSON.stringify(card.classes);
+  if (card.classes && list.dataset.classes !== classes) {
+    list.dataset.classes = classes;
+    delete list.dataset.painted;
+    list.style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "124px" : "76px");
+    list.replaceChildren(makeChip("mixed", -1), ...card.classes.map(makeChip));
+  }
+  markClasses();
+}
+
+function makeChip(name, index) {
+  const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip", title: name });
+  if (index >= 0 && index < MOST) chip.append(document.createElement("canvas")); // of many classes these are drawn
+  chip.append(name);
+  chip.dataset.index = index;
+  return chip;
+}
+
+async function paintChips(card, state, signal) {
   if (card.classes === null) return;
   const step = gan.shownStep(card, state.step);
-  const picture = await gan.bitmap(gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step, guidance: state.guidance }), signal);
+  const url = gan.url(card, "grid.png", { seed: state.seed, rows: 1, columns: 1, step, guidance: state.guidance });
+  if (url === part(".classes").dataset.painted) return;
+  const picture = await gan.bitmap(url, signal);
   const [height, width] = card.image_shape;
-  const chips = card.classes.map((name, index) => {
-    const chip = Object.assign(document.createElement("button"), { type: "button", className: "chip" });
-    const canvas = Object.assign(document.createElement("canvas"), { width, height });
-    canvas.getContext("2d").drawImage(picture, 0, -index * height);
-    if ((index + 1) * height <= picture.height) chip.append(canvas); // of many classes the first MOST are drawn
-    chip.append(name);
-    chip.title = name;
-    chip.dataset.index = index;
-    return chip;
-  });
+  if (part(".classes").dataset.run === card.key) {
+    part(".classes").querySelectorAll("canvas").forEach((canvas, index) => {
+      Object.assign(canvas, { width, height }).getContext("2d").drawImage(picture, 0, -index * height);
+    });
+    part(".classes").dataset.painted = url;
+  }
   picture.close();
-  const all = Object.assign(document.createElement("button"), { type: "button", className: "chip", textContent: "mixed" });
-  all.dataset.index = -1;
-  const focused = document.activeElement?.closest(".chip")?.dataset.index;
-  part(".classes").style.setProperty("--chip", card.classes.some((name) => name.length > 3) ? "124px" : "76px");
-  part(".classes").replaceChildren(all, ...chips);
-  if (focused !== undefined) part(`.chip[data-index="${focused}"]`)?.focus();
-  markClasses();
 }
 
 function markClasses() {
@@ -214,7 +234,7 @@ part(".grid").addEventListener("click", (event) => {
 
 part(".classes").addEventListener("click", (event) => {
   const chip = event.target.closest(".chip");
-  if (chip && shown.card.key === gan.state.model) gan.set({ class: Number(chip.dataset.index) === -1 ? null : Number(chip.dataset.index) });
+  if (chip && part(".classes").dataset.run === gan.state.model) gan.set({ class: Number(chip.dataset.index) === -1 ? null : Number(chip.dataset.index) });
 });
 
 function save(canvas, name) {

@@ -95,18 +95,20 @@ Object.assign(gan, (() => {
   async function join() {
     const query = new URLSearchParams(location.search);
     const unknown = () => ["model", "beside"].map((name) => query.get(name)).filter((name) => name && !gan.run(name));
-    try {
+    const fetchAll = async () => {
       if (library.pending || document.getElementById("gan-live") || unknown().length) await list();
       const missing = unknown().filter((name) => name.includes("/"));
-      if (library.allow_hub && missing.length) {
-        gan.say(`${missing.join(" and ")} is being fetched from the Hub, and shown when it is there.`);
-        for (const name of missing) await open(name);
-        gan.hush();
-        gan.refresh(["runs"]);
-      }
-    } catch (error) {
+      if (!library.allow_hub || !missing.length) return;
+      gan.say(`${missing.join(" and ")} is being fetched from the Hub, and shown when it is there.`);
+      const refused = [];
+      for (const name of missing) await open(name).catch((error) => refused.push(error));
       gan.hush();
-      gan.fail(error);
+      gan.refresh(["runs"]);
+      if (refused.length) throw refused.find((error) => error.away) ?? refused[0];
+    };
+    for (let away = true; away; ) {
+      away = await fetchAll().then(() => false, (error) => (gan.fail(error), Boolean(error.away)));
+      if (away) await new Promise((done) => setTimeout(done, 1000 * COMING)); // it may yet come
     }
     joined = library.settled = true;
     if (gan.state.beside && !gan.run(gan.state.beside)) gan.refresh(["runs"]); // that it is not there may be said now

@@ -250,7 +250,8 @@ async function send(all) {
 async function deliver(all) {
   const hasClasses = all[0][0].includes("/");
   own = null;
-  for await (const [form, left] of gan.parcels.pack(all)) {
+  const unread = [];
+  for await (const [form, left] of gan.parcels.pack(all, unread)) {
     const told = await act(`pictures.json${own ? `?to=${own.pictures}` : ""}`, form);
     if (!told && own) part(".drop span").textContent = "or drop others here"; // no more of these are on their way
     if (!told) return;
@@ -260,6 +261,7 @@ async function deliver(all) {
     else offerData();
     part(".drop span").textContent = left ? `${gan.number(own.count)} sent …` : "or drop others here";
   }
+  if (unread.length) gan.say(`This browser cannot read “${unread[0]}”${unread.length > 1 ? ` and ${gan.number(unread.length - 1)} more` : ""}, left out: give PNG or JPEG files.`);
 }
 
 async function take(found) {

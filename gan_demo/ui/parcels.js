@@ -47,7 +47,7 @@ gan.parcels = (() => {
   async function shrunk(file) {
     if (file.size <= LARGE.bytes) return file;
     const whole = await createImageBitmap(file).catch(() => null);
-    if (!whole) return new Blob(); // no browser reads it: the training names it and goes on
+    if (!whole) return null; // no browser reads it
     const square = Math.min(whole.width, whole.height); // the middle: the training takes no more of it
     const corner = [(whole.width - square) / 2, (whole.height - square) / 2];
     const side = Math.min(square, LARGE.side);
@@ -65,18 +65,25 @@ gan.parcels = (() => {
     return small;
   }
 
-  /* As many forms as it takes, each with how many pictures are left then. */
-  async function* pack(all) {
+  /* As many forms as it takes, each with how many pictures are left then. Names of large ones that this browser cannot read,
+     and so not make smaller, go to `unread`. */
+  async function* pack(all, unread) {
     const left = [...all];
     while (left.length) {
       const form = new FormData();
-      for (let bytes = 0, count = 0; left.length && count < PARCEL.files && bytes < PARCEL.bytes - LARGE.bytes; count++) {
+      let count = 0;
+      for (let bytes = 0; left.length && count < PARCEL.files && bytes < PARCEL.bytes - LARGE.bytes; ) {
         const [name, file] = left.shift();
         const small = await shrunk(file);
+        if (!small) {
+          unread.push(name);
+          continue;
+        }
+        count++;
         bytes += small.size;
         form.append("files", small, name);
       }
-      yield [form, left.length];
+      if (count) yield [form, left.length];
     }
   }
 

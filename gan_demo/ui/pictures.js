@@ -77,33 +77,34 @@ Object.assign(gan, (() => {
     return createImageBitmap(await answer(address, "blob", { signal }));
   }
 
-  /* A function that has `work(signal)` done for what the page shows by then: called while it is at work, it is done once
-     more; called with true, because a person wants something else, what is at work is given up where it takes long. Where
-     the server is away it is tried again. */
+  /* A function that has `work(signal, urgent)` done for what the page shows by then: called while it is at work, it is done
+     once more; called with true, because a person wants something else, what is at work is given up where it takes long.
+     Where the server is away it is tried again. */
   function newest(work) {
     let running = null; // the AbortController of what is at work
-    let waiting = false;
+    let waiting = null; // whether it is urgent, where it shall be done once more
     let again = 0;
     const retry = () => (document.hidden ? document.addEventListener("visibilitychange", retry, { once: true }) : next());
     async function next(urgent = false) {
       clearTimeout(again);
       if (running) {
         if (urgent) setTimeout((old) => old.abort(), SUPERSEDED, running);
-        return void (waiting = true);
+        return void (waiting = waiting || urgent);
       }
       running = new AbortController();
       const { signal } = running;
       try {
-        await work(signal);
+        await work(signal, urgent);
       } catch (error) {
         if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
         else if (!signal.aborted) gan.fail(error);
         if (error.away) again = setTimeout(retry, AGAIN * (1 + Math.random())); // a crowd comes back one by one
       } finally {
         running = null;
-        if (waiting) {
-          waiting = false;
-          next();
+        if (waiting !== null) {
+          const asked = waiting;
+          waiting = null;
+          next(asked);
         }
       }
     }

@@ -92,10 +92,14 @@ gan.film("replay").then((film) => {
     return { ...told, now: { ...told.now, facts: [told.aside.headline, ...told.now.facts].filter(Boolean) } };
   }
 
+  let missed = null; // the run beside that is not there
+
   /* The other run's film of the same seed and, where it has it, the same class; it follows by fraction of training. */
   async function besideOf(card, { beside, seed, class: chosen }) {
     const key = gan.run(beside)?.key;
-    if (beside !== null && !key && gan.library.settled && !gan.library.pending) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
+    const missing = beside !== null && !key && gan.library.settled && !gan.library.pending;
+    if (missing && missed !== beside) gan.say(`There is no run “${beside}” to show beside this one: choose another.`);
+    missed = missing ? beside : null; // said once
     if (!key || key === card.key) return null;
     const other = await gan.card(key).catch((error) => {
       if (error.away) throw error; // it may yet come
@@ -128,6 +132,7 @@ gan.film("replay").then((film) => {
       url: gan.url(card, "film.webp", { seed, class: state.class }),
       beside,
       others: others(card.key),
+      asked: state.beside,
       pair: (key) => gan.set({ beside: key }),
       layout: card.film,
       rate: 8,
@@ -157,6 +162,6 @@ gan.film("replay").then((film) => {
     if (state.tab !== "replay") return; // it is loaded when somebody looks
     if (anew || back) load(gan.wanted(changed));
     else if (changed.includes("step")) film.go(gan.frameOf(await gan.card(state.model), state.step));
-    if (changed.includes("pin") && !changed.includes("model")) film.pin(pinnedFrame(await gan.card(state.model)));
+    if ((changed.includes("pin") || back) && !changed.includes("model")) film.pin(pinnedFrame(await gan.card(state.model)));
   });
 });

@@ -46,6 +46,7 @@ window.gan = (() => {
   let awaited = false; // a run that the address asks for and that may still come
   let settled = false; // all that may come has come
   let refused = false; // what was typed as the seed last
+  let odd = false; // the seed's field shows no seed of ours: it is empty, or what it says was refused
   let trigger = null; // asks Gradio to show the state: set by attach()
 
   const run = (key = state.model) => library.runs.find((one) => one.key === key);
@@ -92,6 +93,7 @@ window.gan = (() => {
       if (asked.has(name)) take(name, parse(asked.get(name)), wish);
     }
     if (known.length) found.stops = fitting(found.stops, classes);
+    if (found.beside === found.model) found.beside = null; // a run beside itself
     return found;
   }
 
@@ -172,8 +174,9 @@ window.gan = (() => {
       }
       if (!classes) wanted.guidance = null;
       wanted.step = wanted.pin = null;
-      if (state.beside === wanted.model) wanted.beside = null;
     }
+    const { model, beside } = { ...state, ...wanted };
+    if (beside !== null && beside === model) wanted.beside = null; // a run beside itself
     if (wanted.beside) wanted.pin = null; // a pin is for one film alone
     if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
     const classes = run(wanted.model ?? state.model)?.classes ?? [];
@@ -240,6 +243,13 @@ window.gan = (() => {
     if (trigger && !same(inputValues(), shown)) trigger("restore");
   }
 
+  document.addEventListener("focusout", (event) => { // who leaves the seed's field sees the seed that is shown
+    if (!odd || !shown || !event.target.closest("#seed")) return;
+    odd = false;
+    shown.seed = undefined;
+    showInputs();
+  });
+
   let touched = false; // by a hand: what a script presses is no wish of the person's
   for (const kind of ["pointerdown", "keydown", "click"]) {
     addEventListener(kind, (event) => (touched ||= event.isTrusted), { capture: true, passive: true });
@@ -260,8 +270,9 @@ window.gan = (() => {
   /* A person used one of Gradio's inputs. */
   function input(name, value) {
     if (name === "seed") {
-      if (value === null) return; // emptied, to type another
       const seed = wholeSeed(value);
+      odd = seed === null;
+      if (value === null) return; // emptied, to type another
       if (seed === null) gan.say(`A seed is a whole number from 0 to ${MAX_SEED}.`);
       else if (refused) gan.hush();
       refused = seed === null;

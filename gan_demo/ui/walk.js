@@ -132,9 +132,10 @@ function layout(card) {
   return { frames: FRAMES, ...frame, tiles: 1, tile_columns: 1, tile_width: width, tile_height: height };
 }
 
-const load = gan.newest(async (signal) => {
+const load = gan.newest(async (signal, asked) => {
   const state = { ...gan.state };
   const card = await gan.card(state.model);
+  if (gan.state.model === card.key) drawControls(gan.state, card); // also where the server was away before
   if (state.pad) return loadPad(state, card, signal);
   const chain = stops(state);
   const marks = state.closed ? chain.length : chain.length - 1;
@@ -143,6 +144,7 @@ const load = gan.newest(async (signal) => {
     url: gan.url(card, "walk.webp", question(card, state)),
     layout: layout(card),
     rate: 20,
+    quiet: !asked,
     name: `${card.key}-walk`,
     axis: "Position on the walk",
     start: () => gan.state.at ?? 0,
