@@ -40,9 +40,9 @@ def curves(
     if history:
         losses: dict[str, Curve] = {
             "discriminator": [(row["step"], sum(row.get(name, 0.0) for name in ADVERSARIAL)) for row in history],
-            "generator": [(row["step"], row["g"]) for row in history],
+            "generator": [(row["step"], row["g"]) for row in history if "g" in row],
         }
-        panels.append(("loss by step", {name: _thinned(curve) for name, curve in losses.items()}, False, None))
+        panels.append(("loss by step", {name: _thinned(curve) for name, curve in losses.items() if curve}, False, None))
     judged = [row for row in metrics["snapshots"] if row["step"] in seconds] if metrics else []
     if metrics and judged:
         key = metrics["measure"]

@@ -47,11 +47,12 @@ def show_recipes() -> None:
 
 def folder(options: argparse.Namespace) -> Path:
     """Where a run without --out goes: runs/RECIPE[-OPTION][-DATASET]; on a resume the only option's that is there."""
-    out = Path("runs") / full_name(options.recipe, options.option, options.dataset)
-    if not options.resume or options.option or options.dataset or out.exists():
+    recipe = recipes.get(options.recipe)
+    out = Path("runs") / full_name(recipe.name, options.option, options.dataset)
+    if not options.resume or options.option or options.dataset or os.path.exists(out):
         return out
-    others = (Path("runs") / full_name(options.recipe, name) for name in recipes.get(options.recipe).options)
-    there = [other for other in others if other.exists()]
+    others = (Path("runs") / full_name(recipe.name, name) for name in recipe.options)
+    there = [other for other in others if os.path.exists(other)]
     return there[0] if len(there) == 1 else out
 
 
@@ -236,14 +237,7 @@ def _finished(options: argparse.Namespace, recipe: Recipe) -> dict[str, Any] | N
     run = Run(options.out)
     if run.config.steps < planned(options, recipe, run.config.dataset_images):
         return None
-    return _verdict(run) or (None if options.evaluate else {})
-
-
-def _verdict(run: Run) -> dict[str, Any] | None:
-    """The metrics of all snapshots that a run has, where it was judged since the last of them."""
-    metrics = run.read_metrics() or {}
-    whole = {"measure", "judge", "images", "floor", "best", "snapshots"} <= metrics.keys()
-    return metrics if whole and [row["step"] for row in metrics["snapshots"]] == run.steps else None
+    return run.read_verdict() or (None if options.evaluate else {})
 
 
 def finish(trainer: training.Trainer, options: argparse.Namespace, images: Images, publisher: Publisher | None) -> None:
@@ -252,7 +246,7 @@ def finish(trainer: training.Trainer, options: argparse.Namespace, images: Image
 
     run, player = trainer.run, Player(trainer.run)
     player.write_ready_film()
-    metrics = _verdict(run)
+    metrics = run.read_verdict()
     if metrics is None and options.evaluate and not trainer.stopped_by:
         metrics = judge.evaluate(run, player.generate, images)
     card.write(run, metrics)

@@ -3,6 +3,8 @@
 import re
 import shlex
 from dataclasses import replace
+from functools import partial
+from math import isclose
 from pathlib import Path
 
 from gan_demo.config import MOVED
@@ -47,8 +49,8 @@ def _show(run: Run) -> None:
         print(f"  {gone} of those snapshots were taken out since")
     if MOVED in config.device:
         print("  it went on with another machine or other threads: no command does that again, bit for bit")
-    if _turned(run):
-        print("  its learning rates or k were turned while it trained: no command does that again")
+    if _steered(run):
+        print("  its learning rates or k were set on the page: no command does that again")
     elif other := changed(run):
         print(f"  the recipe has changed since: {other}")
 
@@ -93,11 +95,18 @@ def changed(run: Run) -> str:
     )
 
 
-def _turned(run: Run) -> bool:
-    """Whether its learning rates or k were turned on the page; a recipe that anneals turns its rates by itself."""
-    rows = [row for row in run.read_history() if "k" in row]
-    knobs = ("k",) if run.config.as_recipe().annealing[0] else ("k", "generator_rate", "discriminator_rate")
-    return any(len({row[knob] for row in rows}) > 1 for knob in knobs)
+def _steered(run: Run) -> bool:
+    """Whether its rates were set on the page, or its k while it trained: history.csv tells of both where it can be."""
+    ran, known = run.config.as_recipe(), RECIPES.get(run.config.recipe)
+    planned, images, step = known.as_in(ran).at(ran.dataset) if known else ran, 0, 0
+    for row in (row for row in run.read_history() if {"k", "generator_rate", "discriminator_rate"} <= row.keys()):
+        taken = int(row["k"]) * ran.batch_size
+        images, step = images + (int(row["step"]) - step) * taken, int(row["step"])
+        rates = planned.annealed(images - taken).learning_rates  # as the last step found them
+        found = row["generator_rate"], row["discriminator_rate"]
+        if row["k"] != ran.discriminator_steps or not all(map(partial(isclose, rel_tol=1e-3), rates, found)):
+            return True
+    return False
 
 
 def _snapshots(run: Run) -> int | None:

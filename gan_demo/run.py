@@ -23,6 +23,7 @@ from gan_demo import film
 from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
 from gan_demo.files import write_file
+from gan_demo.illustrations import TITLES
 from gan_demo.lock import is_lost
 from gan_demo.weights import Weights, halve, load_weights, save_weights
 
@@ -364,6 +365,25 @@ class Run:
         metrics = self.read_json("metrics.json")
         return metrics if isinstance(metrics, dict) and not is_newer(metrics) else None
 
+    def read_verdict(self) -> dict[str, Any] | None:
+        """What metrics.json holds, where it judges every snapshot there is; None too where a part of it will not do."""
+        metrics = self.read_metrics() or {}
+        rows: Any = metrics.get("snapshots")
+        measure = metrics.get("measure")
+        numbers = all(is_number(metrics.get(name)) for name in ("images", "floor", "best"))
+        known = isinstance(metrics.get("judge"), str) and measure in list(TITLES)
+        if not (numbers and known and _is_table(rows) and _is_table(metrics.get("guidance", []))):
+            return None
+        whole = [row.get("step") for row in rows] == self.steps and all(measure in row for row in rows)
+        return metrics if whole and metrics["best"] in self.steps else None
+
     def write(self, name: str, data: bytes | str | dict[str, Any]) -> None:
         """Write any other file of the folder (pictures, the film, metrics, the card)."""
         write_file(self.path / name, _json(data) if isinstance(data, dict) else data)
+
+
+def _is_table(rows: Any) -> bool:
+    """Whether it is a list of dicts of numbers, all under the same names."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and row.keys() == rows[0].keys() and all(map(is_number, row.values())) for row in rows
+    )

@@ -55,7 +55,7 @@ def test_what_is_turned_while_it_trains_is_done_and_stands_in_the_run(mnist, tmp
     fit(run.config.as_recipe(), mnist, tmp_path / "run", length=20, snapshots=3, resume=True)
     run = Run(tmp_path / "run")
     reproduce.show(run.path)
-    assert "were turned while it trained: no command does that again" in capsys.readouterr().out
+    assert "were set on the page: no command does that again" in capsys.readouterr().out
     assert [row["k"] for row in run.read_history()] == [1] * 5 + [3] * 4 + [2] * 11
     assert run.snapshots[-1].images == (5 * 1 + 4 * 3 + 11 * 2) * 16
 
@@ -119,6 +119,18 @@ def has_saved(stage: Live) -> bool:
     """Whether it has written its state since it was last told something."""
     saved, told = (stage.job.path / name for name in ("state/state.pt", control.NAME))
     return saved.stat().st_mtime_ns > told.stat().st_mtime_ns
+
+
+def test_a_second_training_has_a_folder_of_its_own_and_each_comes_to_its_end(stage, capsys):
+    for name, rates in (("live-toy-ring", None), ("live-toy-ring-2", (2e-3, 1e-3))):
+        job = stage.start(Wish("toy-ring", 300, learning_rates=rates))
+        assert job.path.name == name
+        wait_until(lambda: not stage.running, 300)
+        assert job.ended == ("done", "Trained 300 steps.") and Run(job.path).config.steps == 300
+        reproduce.show(job.path)
+        told = capsys.readouterr().out
+        assert "has changed since" not in told
+        assert ("were set on the page: no command does that again" in told) == bool(rates)
 
 
 def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monkeypatch):

@@ -106,6 +106,33 @@ def test_an_index_out_of_order_is_refused(folder):
         Run(folder)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda metrics: metrics.update(snapshots=5),
+        lambda metrics: metrics.update(snapshots=[1]),
+        lambda metrics: metrics["snapshots"].pop(),
+        lambda metrics: metrics["snapshots"][0].update(step="0"),
+        lambda metrics: metrics["snapshots"][0].pop("frechet"),
+        lambda metrics: metrics.update(measure=["frechet"]),
+        lambda metrics: metrics.update(measure="taste"),
+        lambda metrics: metrics.update(best=7),
+        lambda metrics: metrics.update(judge=None),
+        lambda metrics: metrics.pop("floor"),
+        lambda metrics: metrics.update(guidance=[{"guidance": None}]),
+    ],
+)
+def test_a_verdict_is_of_every_snapshot_or_none_at_all(folder, damage):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    steps = Run(folder).steps
+    whole = {"judge": "MNIST", "images": 100, "floor": 0.1, "best": steps[-1], "measure": "frechet"}
+    metrics |= whole | {"snapshots": [{"step": step, "frechet": 1.0} for step in steps]}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert Run(folder).read_verdict() == metrics
+    edit(folder / "metrics.json", damage)
+    assert Run(folder).read_verdict() is None
+
+
 def test_what_is_of_a_newer_format_is_refused_or_left_out(folder):
     run = Run(folder)
     assert run.read_metrics()["format"] == 1 and quality(run)
