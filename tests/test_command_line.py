@@ -187,6 +187,9 @@ def test_from_nothing_to_a_summary_and_no_folder_is_overwritten(train, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "2 of 2 steps" in done.stdout and f"python app.py --runs {tmp_path / 'run'}" in done.stdout
     assert "100%" in done.stderr and "img/s" in done.stderr
+    ran = Run(tmp_path / "run")
+    recipe = ran.config.as_recipe()
+    assert (recipe.discriminator_steps, recipe.ema, ran.snapshots[-1].images) == (2, 0, 2 * 2 * 8)
     again = train(*arguments)
     assert again.returncode == 2 and "holds a run already: go on with --resume" in again.stderr
     other = train(*arguments[:-1], "16", "--resume")

@@ -83,6 +83,17 @@ def test_a_silent_hub_keeps_nobody_waiting_and_is_told(runs, growing, silent, se
     expect(visitor.page.locator("#model input")).to_have_value("DCGAN on MNIST (me/digits)")
 
 
+def test_a_start_waits_no_longer_for_the_hub_than_it_shall(runs, double, monkeypatch):
+    monkeypatch.setattr(hub, "connect", lambda token, _: wire.connect(token, double.url))
+    monkeypatch.setattr(wire, "READ_SECONDS", 60)
+    double.stall()
+    library = Library([str(runs / "a-plain"), "me/digits"])
+    library.settle(0.2)
+    assert not double.released.is_set() and list(library.runs) == ["a-plain"]
+    assert "me/digits is not here yet, the Hub is slow: it appears when it comes" in library.problems()
+    double.released.set()
+
+
 def test_where_a_slow_hub_is_all_there_is_the_page_waits_and_fills_itself(growing, silent, serve, visit):
     app = serve("me/digits", hub=silent.url)  # it answers; the Hub has not
     visitor = visit(app).open(wait="#waiting .sentences p", model="me/digits", seed=7, step=10, tab="walk")

@@ -4,12 +4,16 @@ import http.client
 import io
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -52,6 +56,18 @@ def test_a_sheet_holds_the_film_and_may_be_kept_for_ever(served, request, player
         tile = sheet[top : top + 28, left : left + 28]
         assert np.abs(tile - film[frame, 0, :, :, 0]).mean() < 12  # WebP's loss on noise
     assert [snapshot["step"] for snapshot in card["snapshots"]] == STEPS
+
+
+def test_a_film_keeps_its_colours(app, players):
+    data = get(app, address(app, "c-colour", "film.webp?seed=5"))[2]
+    sheet = np.array(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
+    layout = json.loads(get(app, "/gradio_api/film/c-colour/run.json")[2])["film"]
+    wanted = players["c-colour"].film(range(5, 21))[:, 0].mean((1, 2))  # of the first tile: (steps, 3)
+    assert np.ptp(wanted, axis=1).max() > 20  # else it would tell nothing
+    for frame, colour in enumerate(wanted):
+        top = frame // layout["frame_columns"] * layout["frame_height"]
+        left = frame % layout["frame_columns"] * layout["frame_width"]
+        assert np.abs(sheet[top : top + 32, left : left + 32].mean((0, 1)) - colour).max() < 8
 
 
 def test_a_grid_is_lossless(app, players):
@@ -314,6 +330,36 @@ def test_the_page_waits_for_no_torch_and_gradio_writes_no_type_stubs():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["None", "gan_demo.ui", "False"], done.stderr
+
+
+def test_the_stored_film_is_shown_without_torch(runs):
+    code = (
+        "import sys; from gan_demo.ui.library import Library; from gan_demo.ui.pictures import FILES;"
+        "from gan_demo.ui.query import Query; data = FILES['film.webp'](Library(sys.argv[1:]), 'a-plain', Query({}));"
+        "print('torch' in sys.modules, data == open(sys.argv[1] + '/film.webp', 'rb').read())"
+    )
+    command = [sys.executable, "-c", code, str(runs / "a-plain")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["False", "True"], done.stderr
+
+
+def test_app_py_as_a_person_starts_and_ends_it(runs, tmp_path):
+    """At the next free port, which it prints, until Ctrl-C; and nothing is told to Gradio's makers."""
+    command = [sys.executable, "-u", "app.py", "--runs", str(runs / "a-plain"), "--out", str(tmp_path)]
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("GRADIO_", "GAN_DEMO_"))}
+    with socket.socket() as taken, suppress(OSError):  # another program's, where it cannot be taken
+        taken.bind(("127.0.0.1", 7860))
+        taken.listen()
+        process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=subprocess.PIPE, text=True)
+        try:
+            url = next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            with urlopen(f"{url}/config", timeout=60) as answer:
+                assert json.load(answer)["analytics_enabled"] is False
+            assert not url.endswith(":7860")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
 
 
 def test_files_for_programs_do_not_fill_the_disk(tmp_path, monkeypatch):
