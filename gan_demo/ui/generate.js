@@ -268,5 +268,8 @@ part(".save-grid").addEventListener("click", () => {
 const FOLLOWED = ["model", "card", "seed", "class", "step", "from", "tiles", "rows", "truncation", "guidance", "tab"];
 
 gan.watch((state, changed) => {
-  if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) load(gan.wanted(changed));
+  if (state.tab === "generate" && FOLLOWED.some((name) => changed.includes(name))) {
+    if (gan.wanted(changed)) section.classList.add("loading"); // also while the run's growth is at work
+    load(gan.wanted(changed));
+  }
 });

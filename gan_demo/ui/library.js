@@ -93,22 +93,29 @@ Object.assign(gan, (() => {
   /* Once, when the page is there: fetch what the address asks for and the page did not come with, and what was trained since
      the server began. */
   async function join() {
-    const query = new URLSearchParams(location.search);
-    const unknown = () => ["model", "beside"].map((name) => query.get(name)).filter((name) => name && !gan.run(name));
+    const refused = new Set();
+    const unknown = () => {
+      const query = new URLSearchParams(location.search);
+      return ["model", "beside"].map((name) => query.get(name)).filter((name) => name && !gan.run(name) && !refused.has(name));
+    };
     const fetchAll = async () => {
       if (library.pending || document.getElementById("gan-live") || unknown().length) await list();
-      const missing = unknown().filter((name) => name.includes("/"));
-      if (!library.allow_hub || !missing.length) return;
+      const missing = unknown().filter((name) => library.allow_hub && name.includes("/"));
+      if (!missing.length) return;
       gan.say(`${missing.join(" and ")} is being fetched from the Hub, and shown when it is there.`);
-      const refused = [];
-      for (const name of missing) await open(name).catch((error) => refused.push(error));
+      const errors = [];
+      for (const name of missing) await open(name).catch((error) => errors.push([name, error]));
       gan.hush();
       gan.refresh(["runs"]);
-      if (refused.length) throw refused.find((error) => error.away) ?? refused[0];
+      for (const [name, error] of errors) {
+        gan.fail(error);
+        if (!error.away) refused.add(name);
+      }
+      return errors.some(([, error]) => error.away);
     };
-    for (let away = true; away; ) {
-      away = await fetchAll().then(() => false, (error) => (gan.fail(error), Boolean(error.away)));
-      if (away) await new Promise((done) => setTimeout(done, 1000 * COMING)); // it may yet come
+    while (await fetchAll().catch((error) => (gan.fail(error), Boolean(error.away)))) { // what is away may yet come
+      await new Promise((done) => setTimeout(done, 1000 * COMING * (1 + Math.random())));
+      if (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
     }
     joined = library.settled = true;
     if (gan.state.beside && !gan.run(gan.state.beside)) gan.refresh(["runs"]); // that it is not there may be said now

@@ -249,18 +249,19 @@ async function send(all) {
 
 async function deliver(all) {
   const hasClasses = all[0][0].includes("/");
-  own = null;
   const unread = [];
+  let to = null; // where the first of these went
   for await (const [form, left] of gan.parcels.pack(all, unread)) {
-    const told = await act(`pictures.json${own ? `?to=${own.pictures}` : ""}`, form);
-    if (!told && own) part(".drop span").textContent = "or drop others here"; // no more of these are on their way
+    const told = await act(`pictures.json${to ? `?to=${to.pictures}` : ""}`, form);
+    if (!told && to) part(".drop span").textContent = "or drop others here"; // no more of these are on their way
     if (!told) return;
-    own = told;
+    own = to = told;
     picked = own.pictures;
     if (!recipe().pictures || (!hasClasses && recipe().conditional)) choose(CLASSLESS);
     else offerData();
-    part(".drop span").textContent = left ? `${gan.number(own.count)} sent …` : "or drop others here";
+    if (left) part(".drop span").textContent = `${gan.number(own.count)} sent …`;
   }
+  if (to) part(".drop span").textContent = "or drop others here";
   if (unread.length) gan.say(`This browser cannot read “${unread[0]}”${unread.length > 1 ? ` and ${gan.number(unread.length - 1)} more` : ""}, left out: give PNG or JPEG files.`);
 }
 

@@ -82,6 +82,7 @@ Object.assign(gan, (() => {
      Where the server is away it is tried again. */
   function newest(work) {
     let running = null; // the AbortController of what is at work
+    let owed = false; // something urgent has failed, and is tried again
     let waiting = null; // whether it is urgent, where it shall be done once more
     let again = 0;
     const retry = () => (document.hidden ? document.addEventListener("visibilitychange", retry, { once: true }) : next());
@@ -93,9 +94,12 @@ Object.assign(gan, (() => {
       }
       running = new AbortController();
       const { signal } = running;
+      urgent ||= owed;
+      owed = false;
       try {
         await work(signal, urgent);
       } catch (error) {
+        owed = urgent && Boolean(error.away || error.changed);
         if (error.changed) gan.look(); // another visitor saw it grow first: the newer card asks for newer pictures
         else if (!signal.aborted) gan.fail(error);
         if (error.away) again = setTimeout(retry, AGAIN * (1 + Math.random())); // a crowd comes back one by one

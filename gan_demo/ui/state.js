@@ -93,7 +93,7 @@ window.gan = (() => {
       if (asked.has(name)) take(name, parse(asked.get(name)), wish);
     }
     if (known.length) found.stops = fitting(found.stops, classes);
-    if (found.beside === found.model) found.beside = null; // a run beside itself
+    if (found.beside === found.model && !awaited) found.beside = null; // a run beside itself
     return found;
   }
 
@@ -176,7 +176,7 @@ window.gan = (() => {
       wanted.step = wanted.pin = null;
     }
     const { model, beside } = { ...state, ...wanted };
-    if (beside !== null && beside === model) wanted.beside = null; // a run beside itself
+    if (beside !== null && beside === model && !awaited) wanted.beside = null; // a run beside itself
     if (wanted.beside) wanted.pin = null; // a pin is for one film alone
     if ("seed" in wanted && !("from" in wanted)) wanted.from = null;
     const classes = run(wanted.model ?? state.model)?.classes ?? [];
@@ -244,8 +244,9 @@ window.gan = (() => {
   }
 
   document.addEventListener("focusout", (event) => { // who leaves the seed's field sees the seed that is shown
-    if (!odd || !shown || !event.target.closest("#seed")) return;
-    odd = false;
+    const left = event.target !== document.activeElement; // else it is the whole window that was left
+    if (!odd || !shown || !left || !event.target.closest("#seed")) return;
+    odd = refused = false; // what was said of it stays
     shown.seed = undefined;
     showInputs();
   });

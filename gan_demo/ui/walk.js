@@ -35,7 +35,10 @@ function stopItem(index, one, classes, removable) {
   seed.setAttribute("aria-label", `Seed of stop ${LETTERS[index]}`);
   seed.addEventListener("change", () => {
     const value = gan.wholeSeed(seed.value);
-    if (value === null) return gan.say(`A seed is a whole number from 0 to ${gan.MAX_SEED}.`);
+    if (value === null) {
+      seed.value = one.seed;
+      return gan.say(`A seed is a whole number from 0 to ${gan.MAX_SEED}.`);
+    }
     gan.hush();
     change(index, { seed: value });
   });
@@ -84,7 +87,7 @@ function drawControls(state, card) {
   part(".add").ariaDisabled = state.pad || chain.length >= MOST ? "true" : null; // disabled, it would lose the focus
   part(".pad").hidden = !state.pad;
   document.getElementById("walk-film").hidden = state.pad;
-  if (state.pad) gan.inFront()?.halt();
+  if (state.pad && state.tab === "walk") gan.inFront()?.halt();
 }
 
 // ---------------------------------------------------------------- the walk as a film
