@@ -15,7 +15,7 @@ from gan_demo.run import folders
 from gan_demo.ui.library import Library
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
-FIRST = "dcgan-anime"  # of those: faces are what a stranger likes to see first
+FIRST = "modern-anime"  # of those: faces are what a stranger likes to see first
 HUB_SECONDS = 3  # after its start the page is there without what the Hub has not sent by then
 
 

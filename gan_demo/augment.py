@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import torch
 
-Augmentation = Callable[[torch.Tensor], torch.Tensor]  # images (N, C, H, W) to images
+Augmentation = Callable[
+    [torch.Tensor, int], torch.Tensor
+]  # images (N, C, H, W), where in a batch they begin, to images
 
 
 def mirror(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
@@ -56,12 +58,15 @@ WAYS = {"mirror": (mirror, 1), "colour": (colour, 3), "translation": (translatio
 
 
 def augmentation(names: tuple[str, ...], draw: Callable[[int], torch.Tensor]) -> Augmentation:
-    """One augmentation for a batch: `draw(n)` gives (N, n) numbers, even from 0 to 1. No names leave images alone."""
+    """One augmentation for a batch: `draw(n)` gives (N, n) numbers, even from 0 to 1. No names leave images alone.
+
+    It takes the whole batch, or some rows of it and the place of the first.
+    """
     drawn = [(WAYS[name][0], draw(WAYS[name][1])) for name in names]
 
-    def augment(images: torch.Tensor) -> torch.Tensor:
+    def augment(images: torch.Tensor, first: int = 0) -> torch.Tensor:
         for way, numbers in drawn:
-            images = way(images, numbers)
+            images = way(images, numbers[first : first + len(images)])
         return images
 
     return augment

@@ -185,6 +185,8 @@ def _check_ranges(config: Config, where: str) -> None:
         "guidance": 0 <= hyper.get("guidance", 1) <= MAX_GUIDANCE,
         "ema": 0 <= hyper["ema"] < 1,
         "discriminator_dropout": 0 <= hyper["discriminator_dropout"] < 1,
+        "discriminator_patch": 1 <= hyper.get("discriminator_patch", 1) <= shape[0],
+        "penalty_share": 0 < hyper.get("penalty_share", 1) <= 1,
         "generator_dropout": 0 <= hyper["generator_dropout"] < 1,
         "batch_size": 1 <= hyper["batch_size"] <= 2**20,
         "seed": 0 <= config.seed < 2**63,

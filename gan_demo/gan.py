@@ -26,7 +26,7 @@ class GAN:
 
         Raises GanDemoError where the recipe is of a version that knows other losses, augmentations or networks.
         """
-        if unknown := {recipe.loss, *recipe.augment} - {*LOSSES, *WAYS}:
+        if unknown := {recipe.loss} - {*LOSSES} | {*recipe.augment} - {*WAYS}:
             raise GanDemoError(
                 f"this version knows no {sorted(unknown)[0][:60]!r}, which {recipe.name} was trained with: update it"
             )
@@ -115,7 +115,7 @@ class GAN:
         """The discriminator behind one augmentation, drawn for `count` rows and the same for all that it is shown."""
         names = tuple(name for name in self.recipe.augment if name != "mirror")
         augment = augmentation(names, lambda numbers: self._uniform(count, numbers))
-        return lambda images, classes: discriminator(augment(images), self.one_hot(classes))
+        return lambda images, classes, first=0: discriminator(augment(images, first), self.one_hot(classes))
 
     def _descend(self, optimizer: torch.optim.Optimizer, terms: Terms) -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -3,7 +3,8 @@
 Where the processor has units for bf16 matrices (AMX), convolutions multiply bf16 numbers, 8 significant bits each, and
 sum in fp32: a DCGAN paints three times as fast. The first layer keeps fp32, as what the latent loses shows most. Of
 18 million numbers in films of the shipped DCGANs 0.07% were off by more than 1 of 255, and none by more than 5; in a
-residual network errors add up from block to block: of 3 million 0.7% by more than 2, and none by more than 23.
+residual network errors add up from block to block: of 3 million of each 0.7% and 1.6% by more than 2, none by more
+than 33.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """What the two networks minimise, as named terms whose sum is the loss; history.csv records each apart."""
 
-from collections.abc import Callable
+import math
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -15,7 +15,15 @@ Terms = dict[str, torch.Tensor]  # scalars by name
 
 
 Batch = tuple[torch.Tensor, torch.Tensor]  # images (N, C, H, W) and int64 class indices (N,)
-Look = Callable[[torch.Tensor, torch.Tensor], "Verdict"]  # the discriminator, augmented: images and classes to verdicts
+
+
+class Look(Protocol):
+    """The discriminator behind an augmentation: images and classes to verdicts.
+
+    `first` is the place in the batch of the first of these images: each place has an augmentation of its own.
+    """
+
+    def __call__(self, images: torch.Tensor, classes: torch.Tensor, first: int = 0) -> "Verdict": ...
 
 
 class Draw(Protocol):
@@ -61,14 +69,9 @@ class Relativistic:
     @staticmethod
     def discriminator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> tuple[Terms, Terms]:
         """The pairing term, R1 and R2; D(real) is how probable a real image is the real one of its pair."""
-        (real_images, fake_images) = (images.detach().requires_grad_() for images in (real[0], fake[0]))
-        on_real, on_fake = look(real_images, real[1]), look(fake_images, fake[1])
+        (on_real, r1), (on_fake, r2) = (_penalised(recipe, look, *batch) for batch in (real, fake))
         ahead = on_real.source - on_fake.source
-        terms = {
-            "d_pair": F.softplus(-ahead).mean(),
-            "r1": recipe.gradient_penalty / 2 * squared_gradient_norm(on_real.source, real_images),
-            "r2": recipe.gradient_penalty / 2 * squared_gradient_norm(on_fake.source, fake_images),
-        }
+        terms = {"d_pair": F.softplus(-ahead).mean(), "r1": r1, "r2": r2}
         terms |= _d_class(recipe, on_real, real, on_fake, fake)
         return terms, _scores(ahead, -ahead)
 
@@ -79,6 +82,23 @@ class Relativistic:
             on_real = look(*real)
         on_fake = look(*fake)
         return {"g": F.softplus(on_real.source - on_fake.source).mean()} | _g_class(recipe, on_fake, fake)
+
+
+def _penalised(
+    recipe: Recipe, look: Look, images: torch.Tensor, classes: torch.Tensor
+) -> tuple["Verdict", torch.Tensor]:
+    """Verdicts on a batch, and the gradient penalty of the share of it that stands first.
+
+    It estimates that of the whole batch, unbiased where no batch norm ties the images together; the second backward,
+    half of a step, is then of that share alone.
+    """
+    images, few = images.detach(), math.ceil(recipe.penalty_share * len(images))
+    penalised = images[:few].requires_grad_()
+    verdict = look(penalised, classes[:few])
+    penalty = recipe.gradient_penalty / 2 * squared_gradient_norm(verdict.source, penalised)
+    if few < len(images):
+        verdict = verdict.joined(look(images[few:], classes[few:], few))
+    return verdict, penalty
 
 
 def squared_gradient_norm(verdicts: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

@@ -51,8 +51,10 @@ class Recipe:
     discriminator_steps: int = 1  # k: discriminator updates for each generator update
     generator_dropout: float = 0.0
     discriminator_dropout: float = 0.0
+    discriminator_patch: int = 1  # side of the squares whose pixels a residual discriminator takes for channels
     batch_norm_momentum: float = 0.1  # weight of the newest batch in the running statistics
     gradient_penalty: float = 0.0  # gamma of the relativistic loss: weight of R1 and R2
+    penalty_share: float = 1.0  # of a batch that R1 and R2 are taken of, above 0
     augment: tuple[str, ...] = ()  # names of gan_demo.augment.WAYS: what the discriminator sees
     annealing: tuple[int, float, float] = (0, 1.0, 1.0)  # over so many images learning rates and gamma fall to a share
     guidance: float = 1.0  # how far from the mean of all classes a picture's class is put, in units of its own distance
@@ -122,7 +124,9 @@ HYPERPARAMETERS = tuple(
 OWN = ("batch_size", "ema", "discriminator_steps", "learning_rates")  # a person may set otherwise, some while it trains
 LATER = (
     "fake_class_weight",
+    "discriminator_patch",
     "gradient_penalty",
+    "penalty_share",
     "augment",
     "annealing",
     "guidance",

@@ -54,7 +54,7 @@ def test_strangers_train_where_the_host_says_so_alone(arguments, space, trains, 
 def test_the_page_opens_with_the_shipped_runs_the_faces_first():
     sources = app.default_sources()
     library = Library(sources)
-    assert next(iter(library.runs)) == "dcgan-anime" and not library.problems()
+    assert next(iter(library.runs)) == "modern-anime" and not library.problems()
     assert set(library.runs) == {path.parent.name for path in SHIPPED.glob("*/config.json")}
 
 

@@ -17,9 +17,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan_demo import augment, card, film, recipes
 from gan_demo.cost import cost, discriminator_of, generator_of
+from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES, squared_gradient_norm
-from gan_demo.networks import Verdict, build_generator
+from gan_demo.networks import Verdict, build, build_generator
 from gan_demo.networks.residual import Convolution, Double, Grouped
 from gan_demo.parallel import World
 from gan_demo.player import open_run
@@ -60,7 +61,7 @@ def test_the_relativistic_loss_is_its_formula_and_pairs_row_by_row():
     generator = torch.Generator().manual_seed(0)
     real, fake = ((torch.randn(4, 3, 2, 2, generator=generator), torch.arange(4)) for _ in range(2))
 
-    def look(images: torch.Tensor, classes: torch.Tensor) -> Verdict:
+    def look(images: torch.Tensor, classes: torch.Tensor, first: int = 0) -> Verdict:
         return Verdict(images.sum((1, 2, 3)) + classes)
 
     def pairing(ahead: torch.Tensor) -> float:
@@ -76,6 +77,33 @@ def test_the_relativistic_loss_is_its_formula_and_pairs_row_by_row():
     assert set(terms) == {"d_pair", "r1", "r2"}  # there is no auxiliary classifier
 
 
+def test_penalties_of_a_share_of_the_batch_are_those_of_its_first_images_and_nothing_else_changes():
+    recipe = small(MODERN[0], gradient_penalty=0.5, augment=("translation", "cutout"))
+    gan = GAN(recipe, 10, World(torch.device("cpu")), torch.device("cpu"))
+    random = torch.Generator().manual_seed(0)
+    real, fake = ((torch.rand(8, 3, 32, 32, generator=random), torch.arange(8)) for _ in range(2))
+    look, loss = gan._look(gan.discriminator, 8), LOSSES["relativistic"]
+    whole, part = (
+        loss.discriminator(replace(recipe, penalty_share=share), look, real, fake, gan.draw) for share in (1.0, 0.3)
+    )
+    torch.testing.assert_close([part[0]["d_pair"], part[1]], [whole[0]["d_pair"], whole[1]])
+    few = (tuple(rows[:3] for rows in batch) for batch in (real, fake))
+    first, _ = loss.discriminator(recipe, look, *few, gan.draw)
+    torch.testing.assert_close([part[0][name] for name in ("r1", "r2")], [first[name] for name in ("r1", "r2")])
+    assert not torch.allclose(part[0]["r1"], whole[0]["r1"])
+
+
+def test_a_discriminator_of_patches_sees_every_pixel_at_fewer_places():
+    recipe = small(MODERN[1], discriminator_patch=2, discriminator_widths=(16,) * 4)
+    seen = torch.randn(2, 3, 64, 64, requires_grad=True)
+    discriminator = build(recipe, 0)[1]
+    assert discriminator.layers[0](seen).shape == (2, 12, 32, 32) and discriminator.basis.shape == (16, 4, 4)
+    (slope,) = torch.autograd.grad(discriminator(seen).source.sum(), seen)
+    assert bool((slope != 0).all())
+    with pytest.raises(GanDemoError, match="of 64 pixels, which it makes 24 times smaller: choose a multiple of 24"):
+        build(replace(recipe, discriminator_patch=3), 0)
+
+
 def test_the_relativistic_loss_trains_an_auxiliary_classifier_too():
     loss, recipe = (
         LOSSES["relativistic"],
@@ -83,7 +111,7 @@ def test_the_relativistic_loss_trains_an_auxiliary_classifier_too():
     )
     real, fake = ((images, torch.tensor([0, 1, 1])) for images in torch.randn(2, 3, 2, 1, 1))
 
-    def look(images: torch.Tensor, _: torch.Tensor) -> Verdict:
+    def look(images: torch.Tensor, *_: object) -> Verdict:
         return Verdict(images.sum((1, 2, 3)), images[:, :, 0, 0])
 
     terms, _ = loss.discriminator(recipe, look, real, fake, None)
@@ -220,8 +248,6 @@ def test_rates_and_penalty_fall_with_the_images_seen():
 
 def test_a_fresh_network_keeps_the_scale_of_what_goes_through_it():
     """Fix-up: no normalisation, and yet neither dying nor exploding pictures and verdicts at step 0."""
-    from gan_demo.networks import build
-
     torch.manual_seed(0)
     generator, discriminator = build(MODERN[0], 10)
     classes = nn.functional.one_hot(torch.arange(16) % 10, 10).float()
@@ -269,7 +295,7 @@ def test_a_resumed_modern_run_ends_as_the_unbroken_one(modern_run, digits, tmp_p
         self.stopped_by = "SIGTERM" if self.step == 3 else ""
 
     monkeypatch.setattr(Trainer, "train_step", stopping)
-    fit(DIGITS, digits, tmp_path / "broken", length=8, snapshots=4)
+    assert fit(DIGITS, digits, tmp_path / "broken", length=8, snapshots=4).step == 3
     monkeypatch.undo()
     broken = fit(DIGITS, digits, tmp_path / "broken", length=8, snapshots=4, resume=True)
     assert [one.sha256 for one in broken.run.snapshots] == [one.sha256 for one in modern_run.run.snapshots]

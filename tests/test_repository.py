@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 import app
 import train
-from gan_demo import card, data, recipes
+from gan_demo import card, data, judge, recipes
 from gan_demo.run import Run
 
 FLOORS = {
@@ -157,6 +157,30 @@ def test_the_readmes_table_of_shipped_runs_says_what_was_measured():
         assert bool(accuracy) == ("accuracy" in best), name
         assert not accuracy or is_rounded(accuracy, 100 * best["accuracy"]), name
         assert recipes.get(name).option_of(run.config.as_recipe()) == (option or None), name
+
+
+def test_the_readmes_other_figures_of_what_is_shipped_are_the_measured_ones():
+    """How good the judges are, what class guidance does, how large the shipped runs are."""
+    readme = (ROOT / "README.md").read_text()
+    judges = re.findall(r"^\| ([\w-]+) \| ([\d.]+)% of ([\d,]+) \(", readme, re.MULTILINE)
+    assert len(judges) == len(judge.WIDTHS)
+    for title, accuracy, tested in judges:
+        made = judge.Judge(title.lower().replace("cifar-10", "cifar10"))
+        assert is_rounded(accuracy, 100 * made.accuracy) and int(tested.replace(",", "")) == made.tested
+    table = readme[readme.index("| guidance | 1 | 1.25 | 1.5 | 2 |") :].partition("\n\n")[0]
+    found = {row.split("`")[1].split()[0]: row.split(" | ")[1:] for row in table.splitlines()[2:]}
+    metrics = {path.parent.name: json.loads(path.read_text()) for path in app.CHECKPOINTS.glob("*/metrics.json")}
+    assert set(found) == {name for name, of_run in metrics.items() if "guidance" in of_run}
+    for name, cells in found.items():
+        rows = {row["guidance"]: row for row in metrics[name]["guidance"]}
+        for guidance, cell in zip((1, 1.25, 1.5, 2), cells, strict=True):
+            distance, accuracy, diversity = (part.strip(" %|") for part in cell.split(";"))
+            assert is_rounded(distance, rows[guidance]["frechet"]), (name, guidance)
+            assert is_rounded(accuracy, 100 * rows[guidance]["accuracy"]), (name, guidance)
+            assert is_rounded(diversity, rows[guidance]["diversity"]), (name, guidance)
+    size = re.search(r"`checkpoints/`; its largest file; [^|]*\| ([\d.]+) MiB; ([\d.]+) MB;", readme)
+    bytes_of = [path.stat().st_size for path in tracked("checkpoints")]
+    assert size and is_rounded(size[1], sum(bytes_of) / 2**20) and is_rounded(size[2], max(bytes_of) / 1e6)
 
 
 def is_rounded(text: str, value: float) -> bool:

@@ -25,6 +25,11 @@ class Verdict(NamedTuple):
     source: torch.Tensor  # (N,) above 0 means real
     classes: torch.Tensor | None = None  # (N, classes) from an auxiliary classifier, or None
 
+    def joined(self, rest: "Verdict") -> "Verdict":
+        """This on the first images of a batch and `rest` on the others, of one discriminator, as one on them all."""
+        both = None if self.classes is None or rest.classes is None else torch.cat([self.classes, rest.classes])
+        return Verdict(torch.cat([self.source, rest.source]), both)
+
 
 def build(recipe: Recipe, classes: int) -> tuple[nn.Module, nn.Module]:
     """Build the (generator, discriminator) of a recipe; `classes` is 0 for an unconditional run.

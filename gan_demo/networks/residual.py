@@ -127,6 +127,13 @@ class Double(nn.Module):
         return F.avg_pool2d(x, 2, stride=1)
 
 
+class Patches(nn.PixelUnshuffle):
+    """Squares of pixels as channels of fewer pixels: (N, C, H, W) to (N, C p^2, H/p, W/p); nothing is lost."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).contiguous(memory_format=torch.channels_last)
+
+
 def fixup_init(network: nn.Module) -> None:
     """Each block starts as the identity, its first two convolutions smaller the more blocks there are.
 
@@ -173,12 +180,19 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     def __init__(self, recipe: Recipe, classes: int):
         super().__init__()
-        widths = recipe.discriminator_widths
-        layers = [Convolution(recipe.channels, widths[0], bias=False), *blocks(widths[0])]  # w0 x 32 x 32
+        widths, patch = recipe.discriminator_widths, recipe.discriminator_patch
+        if recipe.image_size % (halved := patch * 2 ** (len(widths) - 1)):
+            raise GanDemoError(
+                f"{recipe.name} cannot look at images of {recipe.image_size} pixels, which it makes {halved} times "
+                f"smaller: choose a multiple of {halved} with --image-size"
+            )
+        layers = [Convolution(patch**2 * recipe.channels, widths[0], bias=False), *blocks(widths[0])]  # w0 x 32 x 32
+        if patch > 1:
+            layers = [Patches(patch), *layers]
         for before, after in pairwise(widths):  # w1 x 16 x 16, ...
             layers += [nn.AvgPool2d(2), Convolution(before, after, bias=False), *blocks(after)]
         self.layers = nn.Sequential(*layers)
-        end = recipe.image_size // 2 ** (len(widths) - 1)
+        end = recipe.image_size // halved
         self.basis = nn.Parameter(torch.randn(widths[-1], end, end) / end)
         self.head = nn.Linear(widths[-1], recipe.latent_size if classes else 1, bias=False)
         self.embedding = nn.Linear(classes, recipe.latent_size, bias=False) if classes else None
