@@ -9,9 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-Augmentation = Callable[
-    [torch.Tensor, int], torch.Tensor
-]  # images (N, C, H, W), where in a batch they begin, to images
+Augmentation = Callable[[torch.Tensor, int], torch.Tensor]  # images (N, C, H, W) and the place of the first, to images
 
 
 def mirror(x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
