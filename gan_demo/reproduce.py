@@ -45,7 +45,7 @@ def _show(run: Run) -> None:
     gone = len(planned - set(run.steps))
     if count is None:
         print(f"  its {len(run.steps)} snapshots were taken at steps of its own")
-    elif 0 < gone < len(run.steps):
+    elif gone:
         print(f"  {gone} of those snapshots were taken out since")
     if MOVED in config.device:
         print("  it went on with another machine or other threads: no command does that again, bit for bit")
@@ -112,15 +112,16 @@ def _steered(run: Run) -> bool:
 def _snapshots(run: Run) -> int | None:
     """The --snapshots that plans the steps the run has; a stop adds one of its own, and some may be taken out since.
 
-    None where no plan has them all: the run was made longer, or its snapshots chosen by hand.
+    None where no plan has them all and as many more at the most, for large enough plans have any steps: the run was
+    made longer, or its snapshots chosen by hand.
     """
     config, steps = run.config, set(run.steps)
     planned = steps if config.steps == config.length else steps - {config.steps}
     holding = None
     for count in range(2, MAX_SNAPSHOTS + 1):
-        plan = set(schedule(config.length, count))
-        if {one for one in plan if one <= config.steps} in (planned, steps):
+        plan = {one for one in schedule(config.length, count) if one <= config.steps}
+        if plan in (planned, steps):
             return count
-        if holding is None and planned <= plan:
+        if holding is None and planned <= plan and len(plan) <= 2 * len(steps):
             holding = count
     return holding

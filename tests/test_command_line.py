@@ -15,7 +15,7 @@ from PIL import Image
 
 import app
 import train as cli
-from gan_demo import job, recipes
+from gan_demo import job, recipes, reproduce
 from gan_demo.arguments import Parser
 from gan_demo.benchmark import __main__ as benchmark
 from gan_demo.control import PARENT
@@ -293,6 +293,20 @@ def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
     assert longer.returncode == 0 and "3 of 3 steps" in longer.stdout, longer.stderr
     other = train("cdcgan-fashion", "--dataset", "cifar10", "--out", str(out), *QUICK, "--resume")
     assert other.returncode == 2 and "trained with dataset mnist: --resume keeps it" in other.stderr
+
+
+def test_a_plan_is_named_while_half_of_its_snapshots_are_there(tmp_path, capsys):
+    shutil.copytree(ROOT / "checkpoints" / "mlp-fashion", tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert len(run.steps) == 32  # all of its plan
+    run.drop(run.steps[1:-1:2] + run.steps[2:3])
+    reproduce.show(tmp_path)
+    said = capsys.readouterr().out
+    assert "--snapshots 32 " in said and "16 of those snapshots were taken out since" in said
+    run.drop(run.steps[1:2])
+    reproduce.show(tmp_path)  # of some thousand snapshots these fifteen are a part, too
+    said = capsys.readouterr().out
+    assert "--snapshots" not in said and "its 15 snapshots were taken at steps of its own" in said
 
 
 def test_the_shipped_runs_name_their_command(train):
