@@ -10,7 +10,8 @@ from pathlib import Path
 from gan_demo.arguments import Parser, between, given
 from gan_demo.errors import GanDemoError
 from gan_demo.hub import ENDING
-from gan_demo.live import Live, is_loopback
+from gan_demo.live import Live
+from gan_demo.machine import is_loopback
 from gan_demo.run import folders
 from gan_demo.ui.library import Library
 

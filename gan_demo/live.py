@@ -4,7 +4,6 @@ There is no second loop and no second format: what trains is the very command th
 known of it comes from its run folder. It yields to whoever serves pages, and ends at a limit of time and with them.
 """
 
-import ipaddress
 import os
 import shlex
 import shutil
@@ -81,6 +80,13 @@ class Job:
         """Whether it ended before its end, and left what it can go on from."""
         return bool(self.ended and self.ended[0] != "done") and (self.path / "state" / "state.pt").exists()
 
+    def log(self) -> str:
+        """What train.py has said since it was started, or went on."""
+        try:
+            return (self.path / "state" / "train.log").read_bytes()[self.log_start :].decode(errors="replace")
+        except OSError:
+            return ""
+
 
 class Live:
     """At most one training at a time, into folders below `out`. Every method may be called from any thread."""
@@ -151,7 +157,7 @@ class Live:
             self._check_hour(job)
             before = job.control, job.stopping, job.ended
             job.control = replace(job.control, paused=False, seconds=self.seconds() + self.limit)
-            job.stopping, job.ended = False, None
+            job.stopping, job.overdue, job.ended = False, False, None
             try:
                 self._launch(job, "--resume")
             except GanDemoError:
@@ -330,8 +336,8 @@ class Live:
             reached, length = run.config.steps, run.config.length
             if reached >= length:
                 return "done", f"Trained {reached:,} steps."
-            why = " after a pause that nobody ended" if job.control.paused else " at its limit of time"
-            why = "" if job.stopping else why
+            limit = " at its limit of time" if "stopped by its limit of time" in job.log() else ""
+            why = "" if job.stopping else " after a pause that nobody ended" if job.control.paused else limit
             return "stopped", f"Stopped{why} at step {reached:,} of {length:,}; everything is saved."
         if status in (130, -signal.SIGINT):
             if run:
@@ -347,11 +353,7 @@ class Live:
 
     def _last_words(self, job: Job) -> str:
         """The line that train.py ended with, without a path of this machine; nothing where it had no last word."""
-        try:
-            said = (job.path / "state" / "train.log").read_bytes()[job.log_start :].decode(errors="replace")
-        except OSError:
-            return ""
-        lines = [line.strip() for line in said.replace("\r", "\n").splitlines() if line.strip()]
+        lines = [line.strip() for line in job.log().replace("\r", "\n").splitlines() if line.strip()]
         last = next((line for line in reversed(lines) if line.startswith("train.py: ")), None)
         if last is None:
             return ""  # a traceback, which names folders
@@ -390,11 +392,3 @@ def _remove_unless_run(path: Path) -> None:
     """Clear a training's folder away that never came to a run."""
     if not (path / "config.json").exists():
         shutil.rmtree(path, ignore_errors=True)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,19 +1,35 @@
 """The machine, as far as it can be asked without torch."""
 
+import ipaddress
+import math
 import os
 from pathlib import Path
 
+CGROUP = Path("/sys/fs/cgroup")  # what a container may have of the machine, by either version of Linux's control groups
+
 
 def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: in a container as many as its share of their time fills."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = _allowed("cpu.max") or _allowed("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")
+    return min(there, max(1, math.ceil(share[0] / share[1]))) if len(share) == 2 else there
 
 
 def memory() -> int | None:
-    """Bytes of memory that this machine has, or None where it does not say."""
+    """Bytes of memory that this machine has, or this container may take; None where neither is said."""
     if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
         return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([there, *(_allowed("memory.max") or _allowed("memory/memory.limit_in_bytes"))])
+
+
+def _allowed(*names: str) -> list[int]:
+    """The numbers of those files of CGROUP; none where one is not there or sets no limit ("max", -1)."""
+    try:
+        numbers = [int(word) for name in names for word in (CGROUP / name).read_text().split()]
+    except (OSError, ValueError):
+        return []
+    return numbers if all(number > 0 for number in numbers) else []
 
 
 def cpu() -> dict[str, str]:
@@ -28,6 +44,14 @@ def cpu() -> dict[str, str]:
 def cpu_has(flag: str) -> bool:
     """Whether Linux names that among the flags of the first core."""
     return flag in cpu().get("flags", "").split()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def duration(seconds: float) -> str:

@@ -257,6 +257,14 @@ def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
     assert "Stopped at its limit of time at step" in brief.job.ended[1]
 
 
+def test_a_stop_from_elsewhere_is_not_told_as_the_limit(stage):
+    stage.start(Wish("mlp-mnist", 30_000))
+    wait_until(lambda: rows(stage), 300)
+    stage.job.process.terminate()
+    wait_until(lambda: not stage.running)
+    assert stage.job.ended[0] == "stopped" and stage.job.ended[1].startswith("Stopped at step")
+
+
 def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
     stage.private = False
     stage.start(Wish("mlp-mnist", 30_000))

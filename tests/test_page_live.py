@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -214,6 +215,50 @@ def test_the_toy_s_points_move_over_the_verdict(stage, visit, tmp_path):
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".live .said")).to_contain_text("everything is saved", timeout=LONG)
     assert Run(tmp_path / "live" / "live-toy-mixture").config.dataset == "mixture"
+
+
+def test_whose_answer_got_lost_has_the_hands_on_the_training_all_the_same(stage, visit):
+    visitor = visit(stage).open(wait=".live .start", tab="live")
+    page = visitor.page
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.route("**/live/start.json", lose)
+    page.get_by_label("Recipe").select_option("toy-ring")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(LIVE, timeout=LONG)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".live .said")).to_contain_text("Stopped", timeout=LONG)
+    visitor.forgive_the_network()
+
+
+def test_rates_that_the_recipe_lowers_are_no_hand_on_the_knobs(runs, launch, visit, tmp_path):
+    shutil.copytree(runs / "b-classes", tmp_path / "b-classes")
+    run = Run(tmp_path / "b-classes")
+    (run.path / "history.csv").unlink()
+    for step in range(1, 61):
+        stair = 1e-3 * 0.9 ** (step // 10) * (2 if step > 30 else 1)
+        rates = {"k": 1, "generator_rate": stair, "discriminator_rate": 1e-3}
+        run.append_history(
+            {"step": step, "d_real": 0.7, "d_fake": 0.7, "g": 0.7, "real_score": 0.5, "fake_score": 0.5, **rates}
+        )
+    app = launch(run.path, options=("--data", str(DATA), "--out", str(tmp_path / "live")))
+    told = {
+        "phase": "done",
+        "sentence": "Trained 60 steps.",
+        "key": "b-classes",
+        "sources": {},
+        "recipe": "dcgan-mnist",
+    }
+    told |= {"option": None, "dataset": "mnist", "pictures": False, "steps": 60, "rates": [1e-3, 1e-3], "k": 1}
+    told |= {"seconds": 1.0, "yours": False, "push": None, "resumable": False}
+    visitor = visit(app)
+    visitor.page.route("**/live/status.json", lambda route: route.fulfill(json=told))
+    page = visitor.open(wait=LIVE, tab="live").page
+    expect(page.locator(".live .marks > *")).to_have_count(1)
+    expect(page.locator(".live .marks")).to_contain_text("G 1.5e-3")
 
 
 def test_where_strangers_come_nobody_trains(runs, launch, visit):

@@ -26,9 +26,9 @@ let met = false; // whether the page knows by now what was here before it
 let seatless = false; // the button that had the keyboard's focus is hidden
 let timer = 0;
 
-/* Who has the hands on a training shows this; it outlives the page where the browser lets it. */
+/* Who starts a training brings this, and so has the hands on it; it outlives the page where the browser lets it. */
 const token = {
-  now: "new",
+  now: Array.from(crypto.getRandomValues(new Uint8Array(24)), (one) => one.toString(16).padStart(2, "0")).join(""),
   get() {
     try {
       return localStorage.getItem("gan-live") ?? this.now;
@@ -36,10 +36,9 @@ const token = {
       return this.now;
     }
   },
-  set(value) {
-    this.now = value;
+  keep() {
     try {
-      localStorage.setItem("gan-live", value);
+      localStorage.setItem("gan-live", this.get());
     } catch {} // blocked: it counts until the page is closed
   },
 };
@@ -57,7 +56,6 @@ const ask = (path, body, signal) => {
 async function act(path, what = {}) {
   try {
     const told = await ask(path, what instanceof FormData ? what : JSON.stringify(what));
-    if (told.token) token.set(told.token);
     gan.hush();
     status = await ask("status.json");
     drawControls(!turning);
@@ -226,6 +224,7 @@ part(".controls").addEventListener("submit", alone(() => {
   const { name, option, data } = recipe();
   const chosen = part(".data").value;
   const what = chosen in OFFERS.data ? { dataset: chosen === data ? null : chosen } : { pictures: chosen };
+  token.keep(); // before it is sent: the answer may get lost
   return act("start.json", { recipe: name, option, steps: Number(part(".steps").value), ...knobs.now(), ...what });
 }));
 part(".pause").addEventListener("click", alone(() => act("pause.json")));

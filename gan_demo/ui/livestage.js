@@ -4,6 +4,7 @@
 gan.liveStage = (section) => {
   const MOVING = 600; // ms in which a point gets to its new place
   const SIDE = 4; // tiles in a row
+  const TURNED = 1.4; // times a rate: a hand doubles or halves it, a recipe that anneals takes smaller steps by itself
 
   const part = (selector) => section.querySelector(selector);
   const canvas = part("canvas");
@@ -152,7 +153,9 @@ gan.liveStage = (section) => {
       let before = values[0];
       for (let i = 1; i < values.length - 1; i++) {
         if (values[i] === values[i - 1] || values[i] !== values[i + 1] || values[i] === before) continue; // averaged over rows
-        found.push([steps[i], said((before = values[i]))]);
+        const by = Math.max(values[i] / before, before / values[i]);
+        before = values[i];
+        if (name === "k" || by > TURNED) found.push([steps[i], said(before)]);
       }
     }
     return found;

@@ -5,10 +5,12 @@
     POST /gradio_api/live/{act}.json       pause, go-on, stop or turn what runs: for whoever started it
     POST /gradio_api/live/pictures.json    add files to a collection of one's own pictures
 
-Who starts a training gets a token; the others watch. All else about the run comes by the routes of any other run.
+Who starts a training brings a token, made in the browser, so that a lost answer leaves nobody without hands; the others
+watch. All else about the run comes by the routes of any other run.
 """
 
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
@@ -25,13 +27,15 @@ from gan_demo.control import MAX_RATE
 from gan_demo.data import suits
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
-from gan_demo.live import LENGTHS, Live, Wish, is_loopback
+from gan_demo.live import LENGTHS, Live, Wish
+from gan_demo.machine import is_loopback
 from gan_demo.points import SHAPES
 from gan_demo.ui.library import Library
 from gan_demo.ui.uploads import Uploads
 
 ROOT = "/gradio_api/live"
-HEADER = "X-Gan-Live"  # every POST bears it: no page of another origin can send one. It holds the token, or "new"
+HEADER = "X-Gan-Live"  # every POST bears it: no page of another origin can send one. It holds the token
+TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
 MAX_BODY = 10_000
 MAX_SENT = 2**20  # bytes of pictures in one request
 MAX_FILES = 500  # in one request
@@ -98,7 +102,6 @@ class Stage:
             "rates": job.control.learning_rates,
             "k": job.control.discriminator_steps,
             "seconds": round(self.live.seconds(), 1),
-            "limit": job.control.seconds,
             "yours": self._has_hands(token),
             "push": self.live.push_command() if job.ended and key and here else None,
             "resumable": job.resumable and not self.live.had_its_hour(job),
@@ -121,8 +124,10 @@ class Stage:
             return "paused", "Paused; everything is saved."
         return "training", ""
 
-    def start(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Begin a training as a visitor asks; the answer holds the token."""
+    def start(self, asked: dict[str, Any], token: str) -> dict[str, Any]:
+        """Begin a training as a visitor asks; the token has the hands on it."""
+        if not TOKEN.fullmatch(token):
+            raise GanDemoError(f"a training wants a token in {HEADER}: use the page, or give 32 letters and digits")
         pictures = asked.get("pictures")
         wish = Wish(
             recipe=str(asked.get("recipe")),
@@ -134,8 +139,8 @@ class Stage:
             discriminator_steps=asked.get("k"),
         )
         self.live.start(wish)
-        self._token = secrets.token_urlsafe()
-        return {"token": self._token}
+        self._token = token
+        return {}
 
     def act(self, name: str, asked: dict[str, Any], token: str) -> dict[str, Any]:
         """Do one of ACTS. GanDemoError where there is none of that name, or other hands are on the training."""
@@ -193,7 +198,7 @@ def routes(stage: Stage) -> list[Route]:
                 return await _answer(stage.add, request.query_params.get("to"), files)
             asked = await _json(request)
             if name == "start":
-                return await _answer(stage.start, asked)
+                return await _answer(stage.start, asked, token)
             return await _answer(stage.act, name, asked, token)
         except GanDemoError as error:
             return _refusal(400, str(error))
