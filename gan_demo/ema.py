@@ -1,11 +1,13 @@
 """The moving average of a generator: the one that is kept, shown and pushed."""
 
 import copy
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
 
-CALIBRATION = 512  # latents that set the averaged generator's batch norm statistics
+CALIBRATION = 512  # inputs that set a network's batch norm statistics
 BATCH = 64
 
 
@@ -28,19 +30,30 @@ class MovingAverage:
             decay = min(self.decay, (1 + step) / (10 + step))
             torch._foreach_lerp_(list(self.module.parameters()), list(self.raw.parameters()), 1 - decay)
 
-    @torch.no_grad()
     def calibrate(self, z: torch.Tensor, classes: torch.Tensor | None) -> None:
         """Set the batch norm statistics to those of the averaged weights over latents (N, size) and class weights."""
-        norms = [part for part in self.module.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
-        if not self.decay or not norms:
-            return
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # the plain mean over all batches
-            norm.train()
-        for at in range(0, len(z), BATCH):
-            self.module(z[at : at + BATCH], None if classes is None else classes[at : at + BATCH])
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-            norm.eval()
+        if self.decay:
+            parts = range(0, len(z), BATCH)
+            settle(
+                self.module,
+                ((z[at : at + BATCH], None if classes is None else classes[at : at + BATCH]) for at in parts),
+            )
+
+
+@torch.no_grad()
+def settle(network: nn.Module, batches: Iterable[tuple[Any, ...]]) -> None:
+    """Set a network's batch norm statistics to the plain mean over batches of its inputs; it is in eval mode after."""
+    network.eval()
+    norms = [part for part in network.modules() if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+        norm.train()
+    for batch in batches:
+        network(*batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()

@@ -1,5 +1,6 @@
 """Two networks and the updates of one training step."""
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -7,7 +8,7 @@ from torch import nn
 
 from gan_demo.augment import WAYS, augmentation, mirror
 from gan_demo.capture import Captured
-from gan_demo.ema import MovingAverage
+from gan_demo.ema import BATCH, MovingAverage, settle
 from gan_demo.errors import GanDemoError
 from gan_demo.latents import guide
 from gan_demo.losses import LOSSES, Batch, Look, Terms
@@ -110,6 +111,18 @@ class GAN:
         self._descend(self.generator_adam, terms)
         self.discriminator.requires_grad_(True)
         return terms
+
+    def judging(self, pixels: torch.Tensor, classes: torch.Tensor) -> nn.Module:
+        """The discriminator as it judges one image alone: with batch norm statistics of these real images.
+
+        Its running ones are those of the last batches, most of them generated; dropout shifts them, so there they stay.
+        """
+        if self.recipe.discriminator_dropout or not self.recipe.judges_alone:
+            return self.discriminator
+        network = copy.deepcopy(self.discriminator)
+        parts = zip(pixels.split(BATCH), classes.split(BATCH), strict=True)
+        settle(network, ((self.normalise(images), self.one_hot(of)) for images, of in parts))
+        return network
 
     def _look(self, discriminator: nn.Module, count: int) -> Look:
         """The discriminator behind one augmentation, drawn for `count` rows and the same for all that it is shown."""

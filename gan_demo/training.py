@@ -19,7 +19,7 @@ from gan_demo.devices import describe
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
-from gan_demo.losses import Terms
+from gan_demo.losses import Batch, Terms
 from gan_demo.networks import output_axes, weights_of
 from gan_demo.parallel import World
 from gan_demo.pictures import Images
@@ -357,7 +357,7 @@ class Trainer:
         images = self.gan.batches * self.recipe.batch_size
         epoch = self.gan.batches / batches_per_epoch(len(self.pixels), self.recipe)
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
-        discriminator = weights_of(self.gan.discriminator)
+        discriminator = weights_of(self.gan.judging(*self._some_images()))
         if sum(value.nbytes for value in discriminator.values()) > LARGE:
             discriminator = quantize(discriminator, output_axes(self.gan.discriminator))
         self.run.write_model(averaged, discriminator, self.step)
@@ -374,6 +374,11 @@ class Trainer:
             hyperparameters=self.recipe.hyperparameters(),
         )
         self.run.write_config(config)
+
+    def _some_images(self) -> Batch:
+        fixed = torch.Generator().manual_seed(self.options.seed)
+        some = torch.randperm(len(self.pixels), generator=fixed)[:CALIBRATION].to(self.device)
+        return self.pixels[some], self.labels[some]
 
     @torch.no_grad()
     def _samples(self) -> np.ndarray:

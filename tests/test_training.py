@@ -22,6 +22,7 @@ from gan_demo.losses import LOSSES
 from gan_demo.networks import Dropout, Verdict
 from gan_demo.parallel import World
 from gan_demo.pictures import Images
+from gan_demo.player import open_run
 from gan_demo.run import Run
 
 CONVOLUTIONAL, PERCEPTRON = recipes.get("dcgan-mnist"), recipes.get("mlp-mnist")
@@ -141,6 +142,19 @@ def test_the_moving_average_forgets_the_start_at_once():
     assert average.module.weight.item() == pytest.approx(9 / 11)
     average.update(1000)
     assert average.module.weight.item() == pytest.approx(10 / 11)
+
+
+def test_the_discriminator_of_a_snapshot_judges_one_image_as_it_did_in_training(tmp_path):
+    place = torch.linspace(-1, 1, 64)
+    centres, widths = torch.rand(2, 256, 1, 1, generator=torch.Generator().manual_seed(0)), 0.3
+    blobs = torch.exp(-((place[None, :, None] - centres[0]) ** 2 + (place - centres[1]) ** 2) / widths**2)
+    pixels = (255 * blobs[:, None].expand(-1, 3, -1, -1)).byte().numpy()
+    narrow = {"generator_widths": (16, 16, 8, 8), "discriminator_widths": (8, 8, 16, 16), "batch_size": 16}
+    recipe = replace(recipes.get("dcgan-anime"), **narrow)
+    fit(recipe, Images(pixels, None, [], "anime"), tmp_path / "run", length=120, snapshots=2)
+    trained = np.mean([row["real_score"] for row in Run(tmp_path / "run").read_history()[-8:]])
+    alone = open_run(tmp_path / "run").verdict(pixels.transpose(0, 2, 3, 1))
+    assert abs(alone.mean() - trained) < 0.1  # by the running statistics of its last batches it is 0.2
 
 
 def test_epochs_are_passes_over_the_data_and_the_recipe_has_its_own():
