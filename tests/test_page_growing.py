@@ -23,6 +23,15 @@ NEWER = """async () => {
 }"""
 
 
+def test_a_snapshot_that_a_training_dropped_in_this_moment_is_a_change_and_no_damage(growing):
+    library = Library([str(growing.path)])
+    [(key, run)] = library.runs.items()
+    assert not library.has_changed(key, run.revision)
+    changed = Run(growing.path)
+    changed.drop(changed.steps[-1:])
+    assert library.has_changed(key, run.revision)  # however short ago the folder was looked into
+
+
 def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
     run = Run(growing.path)
     planned = run.config

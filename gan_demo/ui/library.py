@@ -240,7 +240,10 @@ class Library:
         return without_path(str(error), run.path, key) if run else str(error)
 
     def has_changed(self, key: str, revision: str) -> bool:
-        """Whether the run is there, and no longer what it was at that revision."""
+        """Whether the run is there, and no longer what it was at that revision; a folder is looked into for that."""
+        if isinstance(source := self._sources.get(key), Folder):
+            source.hurry()
+            self._look(key)
         run = self._find(key)
         return run is not None and run.revision != revision
 

@@ -90,7 +90,8 @@ class Answers:
         except TooManyError as error:
             return _refusal(429, str(error))
         except GanDemoError as error:
-            return _refusal(400, library.public(key, error), changed=library.has_changed(key, revision))
+            changed = await run_in_threadpool(library.has_changed, key, revision)
+            return _refusal(400, library.public(key, error), changed=changed)
         return Response(data, media_type=TYPES[Path(file).suffix], headers=FOR_EVER)
 
     def _refused(self, request: Request, key: str, revision: str, file: str) -> Response | None:

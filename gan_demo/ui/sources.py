@@ -49,11 +49,15 @@ class Folder:
             return None
         self.pending = not run.snapshots
         if self.pending:
-            self.trouble = f"{self.path} has no snapshot yet: train it for some steps with train.py --resume"
+            self.trouble = f"{self.path} has no snapshot yet: wait for its training, or remove it and train anew"
             return None
         self._grew = self._seen is not None
         self._seen, self.trouble = seen, ""
         return run
+
+    def hurry(self) -> None:
+        """Have the next call of `news` look, however short ago the last one did."""
+        self._next = 0.0
 
     def live(self) -> bool:
         """Whether a training seems to be at work in it: it holds its lock, and something was written lately.
