@@ -42,7 +42,7 @@ class Player:
         Raises GanDemoError where the run has no snapshot yet or its network is too large to be honest.
         """
         if not run.snapshots:
-            raise GanDemoError(f"{run.label} has no snapshot yet: train it for some steps with train.py --resume")
+            raise GanDemoError(f"{run.label} has no snapshot yet: wait for its training, or remove it and train anew")
         self.run = run
         self._recipe = run.config.as_recipe()
         self._generator = generator_of(self._recipe, len(self.classes or ()), run.label)

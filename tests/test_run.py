@@ -310,3 +310,9 @@ def test_the_card_says_what_was_measured(folder):
     for picture in ("samples/step-00000060.png", "samples/real.png"):
         assert f'src="{picture}"' in card and (folder / picture).exists()
     assert "(curves.png)" in card and 'src="samples/training.webp"' in card
+
+
+def test_a_run_without_a_snapshot_is_told_with_what_helps(folder, tmp_path):
+    Run.create(tmp_path / "new", Run(folder).config)  # which has no state/ to resume from
+    with pytest.raises(GanDemoError, match="no snapshot yet: wait for its training, or remove it and train anew"):
+        open_run(tmp_path / "new")
