@@ -25,9 +25,11 @@ def python_with(*requirements: str) -> Path:
         sys.exit(2)
     place = Path(sys.prefix) if sys.prefix != sys.base_prefix else ROOT / ".venv"
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    wanted = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in requirements)).hexdigest()[:16]
+    packages = b"".join((ROOT / name).read_bytes() for name in requirements)
+    # Of this Python: where the system's is a newer one, .venv's is too, and looks for its packages elsewhere.
+    wanted = hashlib.sha256(repr(sys.version_info[:2]).encode() + packages).hexdigest()[:16]
     stamp = place / f".gan-demo-{wanted}"
-    if not stamp.exists():
+    if not (stamp.exists() and python.exists()):  # a link whose Python was removed is none
         try:
             if not python.exists():
                 print(f"making a virtual environment in {place}", file=sys.stderr)

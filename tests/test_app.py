@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,63 @@ def test_an_address_of_ipv6_may_stand_in_brackets():
 def test_a_run_or_data_in_the_folder_at_hand_garbles_no_sentence():
     assert without_path("No. Give 1.5.", Path("."), "") == "No. Give 1.5."
     assert without_path("/a/b/c.png is gone", Path("/a/b"), "mine") == "mine/c.png is gone"
+
+
+@pytest.fixture
+def installing(monkeypatch, tmp_path) -> list[str]:
+    """What is done for an empty repository, outside a virtual environment: "venv", or what Python is to run."""
+    done: list[str] = []
+
+    def create(place: Path, **_: object) -> None:
+        done.append("venv")
+        shutil.rmtree(place, ignore_errors=True)
+        for name in ("bin/python", "Scripts/python.exe"):
+            (place / name).parent.mkdir(parents=True)
+            (place / name).touch()
+
+    def run(command: list, **_: object) -> subprocess.CompletedProcess:
+        done.append(" ".join(command[2:4]))
+        return subprocess.CompletedProcess(command, 0)
+
+    (tmp_path / "requirements.txt").write_text("numpy")
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    monkeypatch.setattr(install.venv, "create", create)
+    monkeypatch.setattr(subprocess, "run", run)
+    return done
+
+
+def test_packages_are_installed_once_for_a_python_and_anew_for_another_or_where_it_is_gone(installing, monkeypatch):
+    python = install.python_with("requirements.txt")
+    assert installing == ["venv", "pip install"] and python.is_relative_to(install.ROOT / ".venv")
+    installing.clear()
+    assert install.python_with("requirements.txt") == python and not installing
+    with monkeypatch.context() as grown:
+        grown.setattr(sys, "version_info", (3, 99, 0))
+        install.python_with("requirements.txt")
+        assert installing == ["pip --version", "pip install"]
+    installing.clear()
+    python.unlink()
+    python.symlink_to("removed")
+    install.python_with("requirements.txt")
+    assert installing == ["venv", "pip install"] and not python.is_symlink()
+
+
+def test_packages_that_cannot_be_installed_are_one_line_and_tried_again(installing, monkeypatch, capsys):
+    python = install.python_with("requirements.txt")
+    (install.ROOT / "requirements.txt").write_text("numpy, a newer one")
+    capsys.readouterr()
+
+    def fail(command: list, **_: object) -> None:
+        raise subprocess.CalledProcessError(1, command)
+
+    monkeypatch.setattr(install, "_has_pip", lambda _: True)
+    monkeypatch.setattr(subprocess, "run", fail)
+    before = set(python.parent.parent.iterdir())
+    with pytest.raises(SystemExit) as left:
+        install.python_with("requirements.txt")
+    [_, line] = capsys.readouterr().err.splitlines()
+    assert left.value.code == 2 and "could not be installed" in line and set(python.parent.parent.iterdir()) == before
 
 
 def test_one_command_installs_and_runs_the_app_with_its_options(monkeypatch, capfd):
