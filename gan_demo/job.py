@@ -21,7 +21,7 @@ from gan_demo.hub import parse_target
 from gan_demo.lock import only_one
 from gan_demo.machine import duration
 from gan_demo.networks import build
-from gan_demo.parallel import World
+from gan_demo.parallel import World, place
 from gan_demo.pictures import Images
 from gan_demo.player import Player
 from gan_demo.precision import choose
@@ -91,6 +91,7 @@ def settle(options: argparse.Namespace) -> tuple[Recipe, int, str]:
 
 def train(options: argparse.Namespace) -> None:
     """Fit, judge, push, and print a summary; the data is not even read where there is only a push left to do."""
+    _, processes = place()
     options.recipe = options.recipe or Run(options.out).config.recipe
     options.out = options.out or folder(options)
     settled = settle(options)
@@ -99,7 +100,7 @@ def train(options: argparse.Namespace) -> None:
             with _memory_explained(settled[0]):
                 _train(options, *settled)
         except GanDemoError as error:
-            if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            if processes == 1:
                 raise
             sys.stdout.flush()
             print(f"train.py: {error}", file=sys.stderr, flush=True)
@@ -127,7 +128,7 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
 
 def _is_first() -> bool:
     """Whether this is the first of torchrun's processes, or the only one there is."""
-    return os.environ.get("RANK", "0") == "0"
+    return place()[0] == 0
 
 
 def _train(options: argparse.Namespace, recipe: Recipe, run_seed: int, precision: str) -> None:

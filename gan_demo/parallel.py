@@ -14,13 +14,27 @@ from gan_demo.errors import GanDemoError
 WAIT = timedelta(hours=1)  # for the first process, which may have to download the data
 
 
+def place() -> tuple[int, int]:
+    """Which of how many processes this is, as torchrun says it: (0, 1) where it says nothing.
+
+    Raises GanDemoError where what the environment says cannot be.
+    """
+    said = [os.environ.get(name, "").strip() or usual for name, usual in (("RANK", "0"), ("WORLD_SIZE", "1"))]
+    rank, size = (int(word) if word.isdecimal() and len(word) < 7 else -1 for word in said)
+    if not 0 <= rank < size:
+        raise GanDemoError(
+            f"RANK {said[0][:40]!r} and WORLD_SIZE {said[1][:40]!r} name no process: start it with torchrun, or "
+            "unset both"
+        )
+    return rank, size
+
+
 class World:
     """The processes that train together. Each holds a share of every batch; the first one writes the run folder."""
 
     def __init__(self, device: torch.device):
         """Join the others that torchrun started, if any: NCCL between GPUs, gloo between CPUs."""
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
+        self.rank, self.size = place()
         if self.size > 1 and not dist.is_initialized():
             backend = "nccl" if device.type == "cuda" else "gloo"
             try:

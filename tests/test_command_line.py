@@ -282,6 +282,15 @@ def test_a_process_whose_others_do_not_come_says_so(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", "two"), ("WORLD_SIZE", "0"), ("RANK", "1"), ("RANK", "x")])
+def test_a_process_that_cannot_be_is_one_line(name, value, train, tmp_path, monkeypatch):
+    monkeypatch.setenv(name, value)
+    done = train("toy-ring", "--out", str(tmp_path / "run"), *QUICK)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert f"{name} '{value}'" in done.stderr and "start it with torchrun, or unset both" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
     out = tmp_path / "runs" / "digits"
     done = train("cdcgan-fashion", "--dataset", "mnist", "--batch-size", "8", "--out", str(out), *QUICK)
