@@ -1,6 +1,7 @@
 """What the command lines share: every wrong input is one line that says what would work, and exit status 2."""
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -21,8 +22,8 @@ def given(text: str) -> str:
 
 
 def path(text: str) -> Path:
-    """As `given`, a path."""
-    return Path(given(text))
+    """As `given`, a path; "~" is the person's home, also in --out=~/run, where a shell leaves it alone."""
+    return Path(os.path.expanduser(given(text)))
 
 
 def positive(text: str) -> int:

@@ -13,7 +13,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
@@ -81,10 +81,18 @@ def disk_explained(path: Path) -> Iterator[None]:
 
 
 def check_free(path: Path) -> None:
-    """Raise GanDemoError where a run is there already."""
+    """Raise GanDemoError where a run is there already, or anything else that a run's files would lie among."""
     if (path / "config.json").exists():
         raise GanDemoError(
             f"{path} holds a run already: go on with --resume, choose another folder with --out, or remove it"
+        )
+    others: list[str] = []
+    with suppress(OSError):  # none is there, or one that cannot be read: writing says so
+        others = sorted(name for name in os.listdir(path) if name != "state" and not name.startswith("."))
+    if others:
+        raise GanDemoError(
+            f"{path} holds {', '.join(others[:3])[:MAX_TOLD]} and no run: give a run a folder of its own with --out, "
+            f"such as {path / 'mine'}"
         )
 
 

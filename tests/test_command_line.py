@@ -20,7 +20,7 @@ from gan_demo.arguments import Parser
 from gan_demo.benchmark import __main__ as benchmark
 from gan_demo.control import PARENT
 from gan_demo.player import open_run
-from gan_demo.run import Run
+from gan_demo.run import Run, check_free
 
 QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
 
@@ -289,6 +289,22 @@ def test_a_process_that_cannot_be_is_one_line(name, value, train, tmp_path, monk
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert f"{name} '{value}'" in done.stderr and "start it with torchrun, or unset both" in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_gets_a_folder_of_its_own(train, tmp_path):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "config.json").write_text("{}")
+    done = train("toy-ring", "--out", str(tmp_path / "runs"), *QUICK)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "runs holds a and no run: give a run a folder of its own" in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["a"]
+    (tmp_path / "free" / "state").mkdir(parents=True)  # as the page leaves it
+    (tmp_path / "free" / ".hidden").touch()
+    check_free(tmp_path / "free")
+
+
+def test_a_home_that_the_shell_left_alone_is_meant():
+    assert cli.parse(["toy-ring", "--out=~/x"]).out == Path.home() / "x"
 
 
 def test_a_recipe_trains_on_another_data_set_and_says_so(train, tmp_path):
