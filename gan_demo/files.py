@@ -20,6 +20,11 @@ def write_file(path: Path, data: bytes | str) -> None:
         raise
 
 
+def is_whole(path: Path, size: int) -> bool:
+    """Whether the file is there in that many bytes: of what others write, a power cut may leave an empty one."""
+    return path.exists() and path.stat().st_size == size
+
+
 def _put(aside: Path, path: Path) -> None:
     """Rename; on Windows that has to wait while somebody reads the file that it replaces."""
     for patience in range(20, -1, -1):

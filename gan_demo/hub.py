@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
-from gan_demo.files import write_file
+from gan_demo.files import is_whole, write_file
 from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run
 from gan_demo.wire import READ_SECONDS, HubError, Token, check_installed, connect, explained
 
@@ -245,8 +245,11 @@ def fetch(
 
     def get(names: Sequence[str]) -> None:
         api = connect(token, endpoint)
-        _check_snapshots(run, _sizes(api, repo_id, commit, names), names, limit)
-        _download(api, repo_id, commit, names, cache)
+        sizes = _sizes(api, repo_id, commit, names)
+        _check_snapshots(run, sizes, names, limit)
+        there = [name for name in names if (run.path / name).exists()]  # in part, or whole by now
+        broken = [name for name in there if not is_whole(run.path / name, sizes[name])]
+        _download(api, repo_id, commit, names, cache, broken)
 
     run.fetch = get
     return Fetched(run, commit, trouble)
@@ -371,15 +374,17 @@ def _check_snapshots(run: Run, sizes: dict[str, int], names: Sequence[str], limi
             raise HubError(f"{run.label}: {name} {size}, its index says {listed[name]:,}: push it again")
 
 
-def _download(api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cache: Path | None) -> Path:
-    """Bring files by exact name into the cache, several at a time; the folder that holds them."""
+def _download(
+    api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cache: Path | None, broken: Collection[str] = ()
+) -> Path:
+    """Bring files by exact name into the cache, several at a time, `broken` ones anew; the folder that holds them."""
     place: dict[str, Any] = {"revision": commit, "cache_dir": cache, "etag_timeout": READ_SECONDS}
 
     def one(name: str) -> Path:
         if ENDING.is_set():  # the interpreter would wait for all that are in the queue
             raise HubError(f"{repo_id} was not fetched: the program is ending, start it again")
         with explained(f"{repo_id}: {name} cannot be fetched"):
-            return Path(api.hf_hub_download(repo_id, name, **place))
+            return Path(api.hf_hub_download(repo_id, name, force_download=name in broken, **place))
 
     with ThreadPoolExecutor(min(8, len(names))) as pool:
         paths = list(pool.map(one, names))

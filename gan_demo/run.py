@@ -22,7 +22,7 @@ from typing import Any
 from gan_demo import film
 from gan_demo.config import FORMAT, Config, check_format, is_newer, is_number, load_json, read_config, read_fields
 from gan_demo.errors import GanDemoError
-from gan_demo.files import write_file
+from gan_demo.files import is_whole, write_file
 from gan_demo.illustrations import TITLES
 from gan_demo.lock import is_lost
 from gan_demo.weights import Weights, halve, load_weights, save_weights
@@ -267,14 +267,14 @@ class Run:
     def complete(self) -> bool:
         """Whether nothing of it is still to be fetched."""
         folder = self.path / "snapshots"
-        return not self.fetch or all((folder / snapshot.file).exists() for snapshot in self.snapshots)
+        return not self.fetch or all(is_whole(folder / one.file, one.bytes) for one in self.snapshots)
 
     def need(self, steps: Iterable[int]) -> None:
         """Have the snapshots of these steps on the disk: a run from the Hub fetches the missing ones together."""
         if self.fetch:
             wanted = set(steps)
-            names = [f"snapshots/{snapshot.file}" for snapshot in self.snapshots if snapshot.step in wanted]
-            if missing := [name for name in names if not (self.path / name).exists()]:
+            listed = {f"snapshots/{one.file}": one.bytes for one in self.snapshots if one.step in wanted}
+            if missing := [name for name, size in listed.items() if not is_whole(self.path / name, size)]:
                 self.fetch(missing)
 
     def write_model(self, generator: Weights, discriminator: Weights, step: int) -> None:

@@ -59,6 +59,16 @@ def test_snapshots_come_when_they_are_needed_and_everything_once(run, double):
                if verb == "GET") == 1  # fmt: skip
 
 
+def test_a_snapshot_that_a_power_cut_emptied_is_fetched_again_and_no_other(run, double):
+    push(run, double)
+    film = Player(pull(double).run).film([1])
+    lost = run.snapshots[3]
+    (pull(double).run.path / "snapshots" / lost.file).resolve().write_bytes(b"")
+    with double.counting() as seen:
+        np.testing.assert_array_equal(Player(pull(double).run).film([1]), film)
+    assert [path for method, path, _ in seen if method == "GET" and "/cdn/" in path] == [f"/cdn/{lost.sha256}"]
+
+
 @pytest.mark.parametrize("trouble", ["answer", "stall", "drop", "gone"])
 def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double):
     from huggingface_hub import close_session
