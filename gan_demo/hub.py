@@ -129,10 +129,12 @@ def push(
     """Send the run folder in one commit, and tag it where the run is finished. Unchanged files make no commit.
 
     `card` is given the repository's card (where it has none the folder's, or None) and returns the one to put there, so
-    that what a person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails: then
-    nothing changed, or nothing but the tag is missing.
+    that what a person wrote in it can be kept; the folder gets it too. Raises HubError where anything fails, and
+    GanDemoError where a snapshot cannot be read: then nothing changed, or nothing but the tag is missing.
     """
     repo_id, api = parse_target(repo_id), connect(token, endpoint)
+    for step in run.steps:  # of one that is missing or damaged here the repository may hold the only good copy
+        run.read_snapshot(step)
     url = _make_repo(api, repo_id, private)
     with explained(f"{repo_id} cannot be pushed to"):
         before = api.model_info(repo_id)

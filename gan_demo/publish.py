@@ -130,12 +130,19 @@ class SnapshotPusher:
             names += ["config.json", "history.csv", "samples/real.png"]
             files = {name: self._folder / name for name in names if (self._folder / name).is_file()}
             contents = {name: path.read_bytes() for name, path in files.items()} | {"snapshots/index.json": index}
-            operations: list[Any] = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            additions = [CommitOperationAdd(name, content) for name, content in contents.items()]
+            deletions: list[Any] = []
             if not self._sent:  # what is there of an earlier run would stand beside this one's steps
                 before = self._api.model_info(self.repo_id)
-                ours = [*contents, *hub.files_of(Run(self._folder))]
-                operations += [CommitOperationDelete(name) for name in hub.stale(before, ours)]
-            self._api.create_commit(self.repo_id, operations, commit_message=f"step {entries[-1]['step']}")
+                listed = (f"snapshots/{entry['file']}" for entry in entries)  # one that is lost here stays there
+                ours = [*listed, *contents, *hub.files_of(Run(self._folder))]
+                deletions = [CommitOperationDelete(name) for name in hub.stale(before, ours)]
+            self._api.preupload_lfs_files(self.repo_id, additions, free_memory=False)  # what takes long
+            if self._closed.is_set():  # the whole folder is on its way by now: an older index may not follow it
+                return
+            self._api.create_commit(
+                self.repo_id, [*additions, *deletions], commit_message=f"step {entries[-1]['step']}"
+            )
             self._sent |= {entry["sha256"] for entry in entries}
 
 

@@ -67,6 +67,23 @@ def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
     assert f"snapshots/step-{run.steps[-1]:08d}.safetensors" in sent and ".gitattributes" in sent
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda file: file.unlink(), "cannot be read"),
+        (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), "is damaged"),
+    ],
+)
+def test_a_snapshot_that_is_lost_here_keeps_its_good_copy_there(spoil, says, run, double):
+    push(run, double)
+    file = run.snapshots[3].file
+    good = double.repos["me/digits"].commits[-1].files
+    spoil(run.path / "snapshots" / file)
+    with pytest.raises(GanDemoError, match=f"{file} {says}"):
+        push(run, double)
+    assert double.repos["me/digits"].commits[-1].files == good
+
+
 def test_a_hub_that_falls_silent_in_the_middle_of_a_push_is_given_up_and_told(run, double, monkeypatch, capfd):
     monkeypatch.setattr(wire, "GIVE_UP_SECONDS", 0.8)
     monkeypatch.setattr(publish, "SLOW_SECONDS", 0.3)

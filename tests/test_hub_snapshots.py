@@ -1,9 +1,11 @@
 """What a person would lose while a training runs and its snapshots go up: the training's pace, or one of them."""
 
+import threading
 import time
 
 import pytest
 from hub_double import SHIPPED, HubDouble, hasty, push
+from huggingface_hub import HfApi
 from waiting import wait_until
 
 from gan_demo.publish import SnapshotPusher
@@ -86,6 +88,40 @@ def test_a_silent_hub_does_not_hold_the_training_up(run, double):
     assert pusher._thread.is_alive()  # nobody waited for it
     with hasty(), pytest.raises(HubError, match="does not answer"):
         push(run, double)
+
+
+def test_a_snapshot_that_is_late_does_not_follow_the_push_of_the_whole_run(run, double, monkeypatch):
+    held, upload = threading.Event(), HfApi.preupload_lfs_files
+
+    def wait_for_it(*arguments, **options):
+        if threading.current_thread().name == "snapshot-pusher":
+            assert held.wait(60)
+        return upload(*arguments, **options)
+
+    monkeypatch.setattr(HfApi, "preupload_lfs_files", wait_for_it)
+    pusher = SnapshotPusher("me/digits", endpoint=double.url)
+    grow(run, 2)
+    pusher(run)
+    wait_until(lambda: not pusher._news.is_set() and double.repos)
+    pusher.close(0.05)
+    grow(run, len(Run(SHIPPED).snapshots))
+    done = push(run, double)
+    held.set()
+    pusher._thread.join(60)
+    last = double.repos["me/digits"].commits[-1]
+    assert not pusher._thread.is_alive() and last.id == done.commit
+    assert last.files["snapshots/index.json"] == (SHIPPED / "snapshots/index.json").read_bytes()
+
+
+def test_a_snapshot_that_is_lost_here_stays_there(run, double):
+    push(run, double)
+    (run.path / "snapshots" / run.snapshots[3].file).unlink()
+    (run.path / "history.csv").write_text("step\n")
+    pusher = SnapshotPusher("me/digits", endpoint=double.url)
+    pusher(run)
+    wait_until(lambda: len(double.repos["me/digits"].commits) == 3)
+    pusher.close()
+    assert double.repos["me/digits"].commits[-1].changed == ["history.csv"]
 
 
 def test_a_new_trainings_snapshots_stand_beside_nothing_of_an_older_run(run, double):
