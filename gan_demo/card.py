@@ -89,6 +89,12 @@ def text(run: Run, metrics: dict[str, Any] | None, repo_id: str | None = None, e
     return _merged(metadata, front, names) + theirs
 
 
+def own_words(existing: str) -> list[str]:
+    """The lines of a card that a person wrote around our part; its front matter is left out."""
+    body = FRONT.sub("", existing.lstrip("\ufeff").replace("\r\n", "\n"), count=1)
+    return [line for line in OURS.sub("", body).splitlines() if line.strip()]
+
+
 # ---------------------------------------------------------------- front matter
 
 

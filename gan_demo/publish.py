@@ -46,13 +46,24 @@ class Publisher:
         patience = f"it is given up where the Hub says nothing for {GIVE_UP_SECONDS} s"
         try:
             with _told_when_slow(f"{self.repo_id}: the push is still on its way; {patience}"):
-                done = hub.push(
-                    run, self.repo_id, self.private, lambda theirs: card.text(run, metrics, self.repo_id, theirs)
-                )
+                done = hub.push(run, self.repo_id, self.private, lambda theirs: self._card(run, metrics, theirs))
         except HubError as error:
             raise HubError(f"{error}; {run.path} is complete, push it with --resume", error.passing) from None
         what = f", tagged {done.tag}" if done.tag else ""
         return f"{done.url} ({'commit' if done.changed else 'nothing new since commit'} {done.commit[:10]}{what})"
+
+    def _card(self, run: Run, metrics: dict[str, Any] | None, theirs: str | None) -> str:
+        """The repository's card, renewed. A folder's card that says more than that one is kept in state/, and told."""
+        renewed, path = card.text(run, metrics, self.repo_id, theirs), run.path / "README.md"
+        here = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        kept = card.own_words(renewed)
+        if lost := [line for line in card.own_words(here) if line not in kept]:
+            run.write("state/README.md", here)
+            _say(
+                f"{self.repo_id} has a card of its own, without {lost[0][:60]!r}: the folder's is kept as "
+                f"{run.path / 'state/README.md'}; put what you miss into the card on its page"
+            )
+        return renewed
 
 
 class SnapshotPusher:

@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from conftest import ROOT
 from hub_double import push
 
-from gan_demo import card, hub
+from gan_demo import card, hub, publish
 from gan_demo.run import Run
 from gan_demo.wire import HubError
 
@@ -47,6 +48,23 @@ def test_what_a_person_wrote_into_the_card_survives_every_push(run, double):
     with double.counting() as seen:
         assert not push(run, double).changed
     assert seen
+
+
+def test_words_in_the_folders_card_that_the_repositorys_has_not_are_kept_and_told(run, double, monkeypatch, capfd):
+    for name in ("make_repo", "push"):
+        monkeypatch.setattr(hub, name, partial(getattr(hub, name), endpoint=double.url))
+    publisher, metrics = publish.Publisher("me/digits"), run.read_metrics()
+    publisher.publish(run, metrics)
+    publisher.publish(run, metrics)
+    assert not (run.path / "state/README.md").exists() and not capfd.readouterr().err
+    with open(run.path / "README.md", "a") as written:
+        written.write("To my cat.\n")
+    double.add("me/digits", {"notes.txt": b"a commit"})
+    publisher.publish(run, metrics)
+    assert "To my cat." in (run.path / "state/README.md").read_text()
+    assert f"'To my cat.': the folder's is kept as {run.path / 'state/README.md'}" in capfd.readouterr().err
+    sent = double.repos["me/digits"].commits[-1].files
+    assert not [name for name in sent if name.startswith("state/")] and b"To my cat." not in sent["README.md"]
 
 
 def test_a_card_that_cannot_be_fetched_is_not_taken_from_the_cache(run, double):
