@@ -11,7 +11,7 @@ from PIL import Image
 from gan_demo import illustrations
 from gan_demo.datasets import DATASETS
 from gan_demo.machine import duration
-from gan_demo.recipe import OWN, facts_table
+from gan_demo.recipe import HYPERPARAMETERS, OWN, facts_table
 from gan_demo.recipes import RECIPES
 from gan_demo.run import Run
 
@@ -324,14 +324,18 @@ def _otherwise(run: Run) -> str:
         return ""
     ran = run.config.as_recipe()
     planned = RECIPES[run.config.recipe].as_in(ran).at(ran.dataset)
-    values = {name: (getattr(ran, name), getattr(planned, name)) for name in (*OWN, "guidance", "image_size")}
+    # Any of them: the recipe may have changed since.
+    names = dict.fromkeys((*OWN, "guidance", "image_size", "latent_size", *HYPERPARAMETERS))
+    values = {name: (getattr(ran, name), getattr(planned, name)) for name in names if name != "epochs"}
     told = {name: value for name, (value, usual) in values.items() if value != usual}
     other = "; ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in told.items())
     return f"Otherwise than in the table, this run has: {other}." if other else ""
 
 
 def _value(value: object) -> str:
-    return " and ".join(f"{one:g}" for one in value) if isinstance(value, tuple) else f"{value:g}"
+    if isinstance(value, tuple):
+        return " and ".join(map(_value, value)) or "none"
+    return f"{value:.10g}" if isinstance(value, int | float) else escape(value)
 
 
 def _options(run: Run) -> str:

@@ -157,6 +157,13 @@ def test_a_card_says_what_a_person_set_otherwise_and_how_a_stopped_run_is_judged
     assert "`python train.py dcgan-mnist --data PICTURES --out FOLDER --resume --steps 18750` does it" in text
 
 
+def test_a_card_says_where_the_run_differs_from_what_its_recipe_is_today(run):
+    older = {"betas": (0.0, 0.9), "generator_dropout": 0.3, "loss": "no_more", "augment": ("flip",)}
+    run.write_config(replace(run.config, hyperparameters=run.config.hyperparameters | older))
+    text = card.text(Run(run.path), None)
+    assert "this run has: betas 0 and 0.9; loss no\\_more; generator dropout 0.3; augment flip." in text
+
+
 def test_a_card_is_written_where_huggingface_hub_is_missing(run, monkeypatch):
     for name in ("huggingface_hub", "yaml"):
         monkeypatch.setitem(sys.modules, name, None)
