@@ -13,6 +13,7 @@ from gan_demo.errors import GanDemoError
 from gan_demo.pictures import SUFFIXES, Images, files_under, is_wanted, read_pictures, reason, resize
 from gan_demo.recipe import Recipe
 
+DEFAULT = Path("data")  # the one data folder that is made where it is missing: another may be a slip of the hand
 UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".zip")  # what a person may take for a folder of pictures
 
 
@@ -131,19 +132,25 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
 
     assert dataset.torchvision and dataset.packed
     reader = getattr(torchvision.datasets, dataset.torchvision)
-    if download:
-        print(f"{dataset.title} is not in {path}: downloading it", file=sys.stderr)
+    if download and not path.exists() and path != DEFAULT:
+        raise GanDemoError(
+            f"{path} does not exist: give a folder or zip of pictures with --data, or make that folder for "
+            f"{dataset.title} to be downloaded into"
+        )
     try:
         try:
             read = reader(str(path), train=train, download=False)
-        except RuntimeError:  # not there, or still packed
+        except RuntimeError as error:  # not there, not whole, or still packed
+            if "download=True" in str(error):  # torchvision's advice, which it gives of no file that it cannot read
+                download = True
+                print(f"{dataset.title} is not whole in {path}: unpacking or downloading it", file=sys.stderr)
             read = reader(str(path), train=train, download=True)
         pixels, labels = np.asarray(read.data), np.asarray(read.targets, np.int64)
         if len(pixels) != len(labels) or not len(pixels):
             raise ValueError(f"{len(pixels)} images but {len(labels)} labels")
     except Exception as error:  # torchvision and urllib raise many kinds; each means the same here
         if download:
-            _remove_empty(path / dataset.packed)
+            _remove_empty(path, dataset.packed)
             raise GanDemoError(
                 f"{dataset.title} is not in {path} and could not be downloaded ({reason(error)}): "
                 f"check the network, or give the folder that holds {dataset.packed} with --data"
@@ -157,9 +164,11 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
     return Images(np.ascontiguousarray(pixels), labels, list(dataset.classes), recipe.dataset)
 
 
-def _remove_empty(folder: Path) -> None:
-    """Take back the folders that a failed download left empty."""
-    for place in (folder, *folder.parents):
+def _remove_empty(path: Path, packed: str) -> None:
+    """Take back the folders that a failed download left empty: not the data folder, where a person made that."""
+    for place in (path / packed, *(path / packed).parents):
+        if place == path != DEFAULT:
+            return
         try:
             place.rmdir()
         except OSError:

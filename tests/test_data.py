@@ -5,6 +5,7 @@ import shutil
 import urllib.request
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,10 +47,29 @@ def unplugged(monkeypatch):
     monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use for all that follow
 
 
-def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, unplugged):
-    with pytest.raises(GanDemoError, match=r"MNIST is not in .* could not be downloaded \(.*[^:]\): check the network"):
-        data.load(RECIPE, tmp_path / "nowhere")
-    assert not (tmp_path / "nowhere").exists()
+def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, unplugged, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("made").mkdir()
+    for place in ("data", "made"):
+        says = rf"MNIST is not in {place} and could not be downloaded \(.*[^:]\): check the network"
+        with pytest.raises(GanDemoError, match=says):
+            data.load(RECIPE, place)
+    assert list(Path().rglob("*")) == [Path("made")]  # a person's own
+
+
+def test_a_download_that_broke_off_is_not_called_damaged(tmp_path, unplugged):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "train-images-idx3-ubyte.gz").write_bytes(bytes(1000))
+    with pytest.raises(GanDemoError, match=r"could not be downloaded .* check the network"):
+        data.load(RECIPE, tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_a_slip_and_no_place_to_download_into(tmp_path, unplugged, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GanDemoError, match=r"my/picures does not exist: give a folder or zip .* make that folder"):
+        data.load(RECIPE, "my/picures")
+    assert not list(tmp_path.iterdir())
 
 
 def test_class_folders_become_classes_and_colour_is_found_by_itself(tmp_path):

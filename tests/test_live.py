@@ -180,6 +180,7 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
 def test_what_keeps_a_training_from_starting_is_one_sentence(tmp_path, monkeypatch):
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers there: no network
+    (tmp_path / "empty").mkdir()
     nowhere = Live(tmp_path / "runs", tmp_path / "empty")
     nowhere.start(Wish("mlp-mnist"))
     wait_until(lambda: not nowhere.running)
