@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterable
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -33,11 +34,8 @@ class MovingAverage:
     def calibrate(self, z: torch.Tensor, classes: torch.Tensor | None) -> None:
         """Set the batch norm statistics to those of the averaged weights over latents (N, size) and class weights."""
         if self.decay:
-            parts = range(0, len(z), BATCH)
-            settle(
-                self.module,
-                ((z[at : at + BATCH], None if classes is None else classes[at : at + BATCH]) for at in parts),
-            )
+            given = repeat(None) if classes is None else classes.split(BATCH)
+            settle(self.module, zip(z.split(BATCH), given, strict=False))
 
 
 @torch.no_grad()
@@ -56,4 +54,4 @@ def settle(network: nn.Module, batches: Iterable[tuple[Any, ...]]) -> None:
         network(*batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    network.eval()
+        norm.eval()
