@@ -19,7 +19,7 @@ from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
 from gan_demo.losses import LOSSES
-from gan_demo.networks import Dropout, Verdict
+from gan_demo.networks import Dropout, LeakyReLU, Verdict
 from gan_demo.parallel import World
 from gan_demo.pictures import Images
 from gan_demo.player import open_run
@@ -253,6 +253,19 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean():
     dropped.sum().backward()
     assert torch.equal(images.grad, dropped.detach())
     assert torch.equal(Dropout(0.3).eval()(images), images)
+
+
+def test_a_leaky_relu_is_torchs_own_and_hands_its_gradient_on_laid_out_as_its_images():
+    whole = torch.randn(4, 3, 5, 5, requires_grad=True)
+    images = whole.to(memory_format=torch.channels_last)
+    laid_out = []
+    after = LeakyReLU()(images * 1)  # it works in place, and no leaf is changed
+    after.register_hook(lambda slopes: laid_out.append(slopes.is_contiguous(memory_format=torch.channels_last)))
+    upward = torch.randn(4, 75)  # as behind a flatten
+    (slopes,) = torch.autograd.grad(after.flatten(1), whole, upward)
+    assert laid_out == [True]
+    expected = torch.where(whole > 0, 1.0, 0.2) * upward.view_as(whole)
+    torch.testing.assert_close(slopes, expected)
 
 
 def test_every_picture_is_trained_on_with_its_own_class(tmp_path):

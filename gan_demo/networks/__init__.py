@@ -69,6 +69,23 @@ def normal_init(module: nn.Module) -> None:
             nn.init.zeros_(part.bias)
 
 
+class LeakyReLU(nn.LeakyReLU):
+    """Leaky ReLU of slope 0.2, in place, whose gradient comes laid out as its images are.
+
+    Behind a flatten, and in a second backward, it comes in the other layout: PyTorch then takes 25 times as long for it
+    on a CPU, which was a twentieth of a DCGAN's step and a tenth of one with gradient penalties.
+    """
+
+    def __init__(self):
+        super().__init__(0.2, inplace=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = super().forward(x)
+        if y.dim() == 4 and y.requires_grad and y.is_contiguous(memory_format=torch.channels_last):
+            y.register_hook(lambda slopes: slopes.contiguous(memory_format=torch.channels_last))
+        return y
+
+
 class Dropout(nn.Module):
     """Zero each number with probability `p` while training and scale the others by 1 / (1 - p) (arXiv:1207.0580).
 

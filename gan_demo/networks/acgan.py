@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Dropout, Verdict, check_doublings, normal_init, with_classes
+from gan_demo.networks import Dropout, LeakyReLU, Verdict, check_doublings, normal_init, with_classes
 from gan_demo.recipe import Recipe
 
 
@@ -40,7 +40,7 @@ class Discriminator(nn.Module):
             size = -(-size // stride)
             blocks += [nn.Conv2d(before, after, 3, stride, 1, bias=i == 0)]
             blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum)] if i else []
-            blocks += [nn.LeakyReLU(0.2, inplace=True), Dropout(dropout)]
+            blocks += [LeakyReLU(), Dropout(dropout)]
         self.layers = nn.Sequential(*blocks, nn.Flatten())
         self.source = nn.Linear(widths[-1] * size * size, 1)
         self.classes = nn.Linear(widths[-1] * size * size, classes)

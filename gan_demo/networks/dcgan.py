@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from gan_demo.networks import Dropout, Verdict, check_doublings, normal_init, with_class_planes, with_classes
+from gan_demo.networks import Dropout, LeakyReLU, Verdict, check_doublings, normal_init, with_class_planes, with_classes
 from gan_demo.recipe import Recipe
 
 
@@ -16,7 +16,7 @@ class Generator(nn.Module):
         widths, momentum = recipe.generator_widths, recipe.batch_norm_momentum
 
         def activated(convolution: nn.Module, channels: int) -> list[nn.Module]:
-            return [convolution, nn.BatchNorm2d(channels, momentum=momentum), nn.LeakyReLU(0.2, inplace=True)]
+            return [convolution, nn.BatchNorm2d(channels, momentum=momentum), LeakyReLU()]
 
         blocks = activated(
             nn.ConvTranspose2d(recipe.latent_size + classes, widths[0], 4, 1, 0, bias=False), widths[0]
@@ -37,11 +37,11 @@ class Discriminator(nn.Module):
         widths, size = recipe.discriminator_widths, recipe.image_size
         blocks = [
             nn.Conv2d(recipe.channels + classes, widths[0], 4, 2, 1),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
         ]  # 32 x 32 x 32
         for before, after in pairwise(widths):  # 64 x 16 x 16, 128 x 8 x 8, 256 x 4 x 4
             blocks += [nn.Conv2d(before, after, 4, 2, 1, bias=False)]
-            blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), nn.LeakyReLU(0.2, inplace=True)]
+            blocks += [nn.BatchNorm2d(after, momentum=recipe.batch_norm_momentum), LeakyReLU()]
         blocks += [Dropout(recipe.discriminator_dropout)] if recipe.discriminator_dropout else []
         end = size // 2 ** len(widths)
         self.layers = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(widths[-1] * end * end, 1))

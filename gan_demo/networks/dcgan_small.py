@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import Dropout, Verdict, normal_init, with_class_planes, with_classes
+from gan_demo.networks import Dropout, LeakyReLU, Verdict, normal_init, with_class_planes, with_classes
 from gan_demo.recipe import Recipe
 
 
@@ -27,15 +27,15 @@ class Generator(nn.Module):
         self.stem = nn.Sequential(
             nn.Linear(recipe.latent_size + classes, a * start * start, bias=False),
             nn.BatchNorm1d(a * start * start, momentum=momentum),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
         )
         self.layers = nn.Sequential(
             nn.Conv2d(a, b, 5, padding=2, bias=False),  # 128 x 7 x 7
             nn.BatchNorm2d(b, momentum=momentum),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             nn.ConvTranspose2d(b, c, 4, 2, 1, bias=False),  # 64 x 14 x 14
             nn.BatchNorm2d(c, momentum=momentum),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             nn.ConvTranspose2d(c, recipe.channels, 4, 2, 1),  # 1 x 28 x 28
             nn.Tanh(),
         )
@@ -52,10 +52,10 @@ class Discriminator(nn.Module):
         self.told = not recipe.class_weight  # which class it is; else it has to find that by itself
         self.layers = nn.Sequential(
             nn.Conv2d(recipe.channels + (classes if self.told else 0), a, 5, 2, 2),  # 64 x 14 x 14
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             Dropout(dropout),
             nn.Conv2d(a, b, 5, 2, 2),  # 128 x 7 x 7
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             Dropout(dropout),
             nn.Flatten(),
             nn.Linear(b * end * end, 1 if self.told else 1 + classes),

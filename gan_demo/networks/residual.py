@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from gan_demo.errors import GanDemoError
-from gan_demo.networks import Verdict, check_doublings, in_fp32
+from gan_demo.networks import LeakyReLU, Verdict, check_doublings, in_fp32
 from gan_demo.recipe import Recipe
 
 BLOCKS = 2  # residual blocks at each size
@@ -100,9 +100,9 @@ class Block(nn.Module):
         inner = EXPANSION * width
         self.layers = nn.Sequential(
             Convolution(width, inner),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             Grouped(inner),
-            nn.LeakyReLU(0.2, inplace=True),
+            LeakyReLU(),
             Convolution(inner, width, bias=False),
         )
 
