@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 from gan_demo import points
 from gan_demo.datasets import DATASETS, MAX_CLASSES, Dataset
 from gan_demo.errors import GanDemoError
-from gan_demo.pictures import SUFFIXES, Images, files_under, is_wanted, read_pictures, reason, resize
+from gan_demo.pictures import SUFFIXES, Images, files_under, is_wanted, read_pictures, reason, resize, room
 from gan_demo.recipe import Recipe
 
 DEFAULT = Path("data")  # the one data folder that is made where it is missing: another may be a slip of the hand
@@ -42,16 +43,12 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
     Raises GanDemoError where nothing can be read or downloaded, or the pictures do not suit the recipe.
     """
     path = Path(os.path.expanduser(path))
-    if recipe.dataset in points.SHAPES:
-        drawn = points.draw(points.SHAPES[recipe.dataset](points.COUNT), recipe.image_size)
-        images = Images(drawn.transpose(0, 3, 1, 2), None, [], recipe.dataset)
-    else:
-        try:
-            images = _read(recipe, path, train)
-        except OSError as error:
-            raise GanDemoError(
-                f"{error.filename or path} cannot be read ({error.strerror or error}): give what can with --data"
-            ) from None
+    try:
+        images = _drawn(recipe, path) if recipe.dataset in points.SHAPES else _read(recipe, path, train)
+    except OSError as error:
+        raise GanDemoError(
+            f"{error.filename or path} cannot be read ({error.strerror or error}): give what can with --data"
+        ) from None
     own = images.name != recipe.dataset
     fitted = replace(recipe.at(images.name), channels=images.pixels.shape[1])
     _check(images, fitted, path)
@@ -61,6 +58,18 @@ def load(recipe: Recipe, path: str | Path = "data", train: bool = True) -> tuple
         told = f"{len(images.pixels):,} in the place of {title}{classes}"
         print(f"{path} holds pictures of its own: {told if len(told) < 200 else told[:200] + ' ...'}", file=sys.stderr)
     return images, fitted
+
+
+def _drawn(recipe: Recipe, path: Path) -> Images:
+    """The points of a toy recipe, as pictures."""
+    if path != DEFAULT and (not path.exists() or is_of_its_own(path)):
+        raise GanDemoError(f"{recipe.name} draws its own points, and none of {path}: leave out --data")
+    at = points.SHAPES[recipe.dataset](points.COUNT)
+    pixels = room(len(at), 1, recipe.image_size)
+    for start in range(0, len(at), 100):  # together they take eight times the memory
+        some = slice(start, start + 100)
+        pixels[some] = points.draw(at[some], recipe.image_size).transpose(0, 3, 1, 2)
+    return Images(pixels, None, [], recipe.dataset)
 
 
 def _read(recipe: Recipe, path: Path, train: bool) -> Images:
@@ -77,7 +86,7 @@ def _read(recipe: Recipe, path: Path, train: bool) -> Images:
             f"{dataset.title} is not in {path} and cannot be downloaded: put its pictures into "
             f"{path / str(dataset.pictures)}, or give a folder or zip of your own with --data"
         )
-    images = read_pictures(found, recipe.image_size, recipe.channels, by_folder=recipe.conditional)
+    images = read_pictures(found, recipe.image_size, recipe.channels == 3, by_folder=recipe.conditional)
     if dataset.classes and images.classes and images.classes != list(dataset.classes):
         raise GanDemoError(
             f"{found} has the class folders {', '.join(images.classes)[:120]} where {dataset.title} has "
@@ -87,12 +96,12 @@ def _read(recipe: Recipe, path: Path, train: bool) -> Images:
 
 
 def _tell_left_out(path: Path) -> None:
-    """Say which folders of pictures lie beside what makes `path` a data folder: a person may have meant them all."""
+    """Say which pictures and folders lie beside what makes `path` a data folder: a person may have meant them all."""
     inside = {child.name for child in path.iterdir() if is_wanted(child.name)}
     pictures = [
         name
         for name in sorted(inside - PUBLISHED)
-        if any(file.suffix.lower() in SUFFIXES for file in files_under(path / name))
+        if any(file.suffix.lower() in SUFFIXES for file in _files(path / name))
     ]
     if pictures and inside & PUBLISHED:
         print(
@@ -100,6 +109,10 @@ def _tell_left_out(path: Path) -> None:
             f"{', '.join(pictures)[:120]}; to train on all of it rename what is called like a data set",
             file=sys.stderr,
         )
+
+
+def _files(path: Path) -> Iterable[Path]:
+    return files_under(path) if path.is_dir() else [path]
 
 
 def _places(dataset: Dataset | None) -> tuple[str | None, str | None]:

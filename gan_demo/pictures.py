@@ -20,7 +20,10 @@ from gan_demo.errors import GanDemoError
 from gan_demo.machine import cores, memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # whatever the name says, and no program
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
+MAX_BYTES = 4 * MAX_PIXELS  # of its file
+CHUNK = 256  # pictures that are decoded as one task
 BAR = {"unit": " images", "delay": 1, "leave": False, "disable": None}  # on a terminal, while it takes long
 NAMED = 10  # unreadable files named one by one
 SYSTEM_FOLDERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
@@ -36,12 +39,12 @@ class Images:
     name: str
 
 
-def read_pictures(path: Path, size: int, channels: int | None = None, by_folder: bool = True) -> Images:
+def read_pictures(path: Path, size: int, in_colour: bool = False, by_folder: bool = True) -> Images:
     """Decode a folder or zip of pictures, cropped to the centre square and scaled: uint8 (N, C, size, size).
 
     Class folders become the classes in alphabetical order; where classes are wanted (`by_folder`) the pictures beside
-    them are left out, else there are no classes where some lie beside. `channels` None takes grey where every picture
-    is grey, else RGB. Unreadable files are named on standard error and skipped.
+    them are left out, else there are no classes where some lie beside. One channel where every picture is grey and
+    they are not wanted `in_colour`, else three. Unreadable files are named on standard error and skipped.
     Raises GanDemoError where no picture is there, or none can be read.
     """
     names, read = _listing(path)
@@ -56,20 +59,21 @@ def read_pictures(path: Path, size: int, channels: int | None = None, by_folder:
         )
 
     names, pixels = _decoded(names, read, size, path)
-    if channels == 1 or (channels is None and all((picture == picture[:1]).all() for picture in pixels)):
+    if not in_colour and all((picture == picture[:1]).all() for picture in pixels):
         pixels = pixels[:, :1].copy()
     if not all("/" in name for name in names):
         return Images(pixels, None, [], "images")
     folders = [name.split("/")[0] for name in names]
     classes = sorted(set(folders))
-    labels = np.array([classes.index(name) for name in folders], np.int64)
+    place = {name: index for index, name in enumerate(classes)}
+    labels = np.array([place[name] for name in folders], np.int64)
     written = [name.encode(errors="replace").decode() for name in classes]  # a folder's name need not be text
     return Images(pixels, labels, written, "images")
 
 
 def _decoded(names: list[str], read: Callable[[str], bytes], size: int, path: Path) -> tuple[list[str], np.ndarray]:
     """The names of those that can be read, and their pixels: uint8 (N, 3, size, size). The others are named."""
-    pixels = _room(len(names), 3, size)
+    pixels = room(len(names), 3, size)
 
     def decode(index: int) -> str:
         try:
@@ -80,8 +84,12 @@ def _decoded(names: list[str], read: Callable[[str], bytes], size: int, path: Pa
             return f"{names[index]}: {reason(error)}"
         return ""
 
-    with ThreadPoolExecutor(cores()) as pool:
-        wrong = list(tqdm(pool.map(decode, range(len(names))), "decoding", len(names), **BAR))
+    wrong: list[str] = []
+    chunks = [range(len(names))[at : at + CHUNK] for at in range(0, len(names), CHUNK)]  # a task a picture takes 2 KB
+    with ThreadPoolExecutor(cores()) as pool, tqdm(desc="decoding", total=len(names), **BAR) as bar:
+        for done in pool.map(lambda chunk: [decode(index) for index in chunk], chunks):
+            wrong += done
+            bar.update(len(done))
     bad, good = list(filter(None, wrong)), [index for index, why in enumerate(wrong) if not why]
     for line in bad[:NAMED] + ([f"{len(bad) - NAMED} more"] if len(bad) > NAMED else []):
         print(f"skipped {line}", file=sys.stderr)
@@ -110,6 +118,7 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
         one_at_a_time = threading.Lock()  # a ZipFile is not for many threads
 
         def read(name: str) -> bytes:
+            _check_bytes(archive.getinfo(entries[name]).file_size)
             with one_at_a_time:
                 return archive.read(entries[name])
 
@@ -122,14 +131,30 @@ def _listing(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
         if file.suffix.lower() in SUFFIXES and file.is_file()
     }
     files = _unwrapped(files, least=2)  # a single folder of pictures is a class
-    return sorted(files), lambda name: files[name].read_bytes()
+
+    def read_file(name: str) -> bytes:
+        _check_bytes(files[name].stat().st_size)
+        return files[name].read_bytes()
+
+    return sorted(files), read_file
 
 
 def _unwrapped(files: dict[str, Any], least: int) -> dict[str, Any]:
-    """Files by name, without the folders that hold all of them, as long as each name has `least` folders or more."""
-    while files and len({name.split("/")[0] for name in files}) == 1 and all(n.count("/") >= least for n in files):
+    """Files by name, without the folders that hold all of them, as long as each name has `least` folders or more.
+
+    Or some do, in folders of several names: these are the classes, and what has fewer lies beside them.
+    """
+    while files and len({name.split("/")[0] for name in files}) == 1:
+        inside = {name.split("/")[1] for name in files if name.count("/") >= 2}
+        if len(inside) < 2 and not all(name.count("/") >= least for name in files):
+            break
         files = {name.split("/", 1)[1]: file for name, file in files.items()}
     return files
+
+
+def _check_bytes(size: int) -> None:
+    if size > MAX_BYTES:
+        raise ValueError(f"{size / 1e6:,.0f} MB are more than {MAX_BYTES / 1e6:,.0f}")
 
 
 def parts(name: str) -> list[str]:
@@ -139,27 +164,35 @@ def parts(name: str) -> list[str]:
 
 def _zip_names(archive: zipfile.ZipFile) -> Iterator[str]:
     for entry in archive.infolist():
-        small = entry.file_size <= 4 * MAX_PIXELS
-        own = all(map(is_wanted, parts(entry.filename)))
-        if entry.filename.lower().endswith(SUFFIXES) and own and small:
+        if entry.filename.lower().endswith(SUFFIXES) and all(map(is_wanted, parts(entry.filename))):
             yield entry.filename
 
 
 def _decode(data: bytes, size: int) -> np.ndarray:
     """One picture as uint8 (size, size, 3): turned upright, on white, centre square, scaled."""
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} pixels are more than {MAX_PIXELS:,}")
         image.draft(None, (2 * size, 2 * size))  # a large JPEG is scaled as it is decoded: seven times as fast
-        upright = ImageOps.exif_transpose(image)
+        upright = _upright(image)
         if upright.mode.startswith("I") or upright.mode == "F":  # 16 bit and more: Pillow would clip instead of scale
             values = np.asarray(upright, np.float64)
-            most = _white(upright.mode, max(values.max(), 1))
+            scaled = image.format == "PPM" and upright.mode == "I"  # by Pillow, as it opened the file
+            most = 65535 if scaled else _white(upright.mode, max(values.max(), 1))
             upright = Image.fromarray((values / most * 255).clip(0, 255).astype(np.uint8))
         if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
         return np.asarray(_fit(upright.convert("RGB"), size))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its EXIF data say, or as it is where these are damaged."""
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises many kinds; what is wrong is a note about the picture
+        return image
 
 
 def _white(mode: str, highest: float) -> float:
@@ -205,14 +238,14 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     if pixels.shape[2:] == (size, size):
         return pixels
     count, channels = pixels.shape[:2]
-    scaled = _room(count, channels, size)
+    scaled = room(count, channels, size)
     for i, picture in enumerate(tqdm(pixels.transpose(0, 2, 3, 1), "scaling", **BAR)):
         square = np.asarray(_fit(Image.fromarray(picture.squeeze()), size))
         scaled[i] = square.reshape(size, size, channels).transpose(2, 0, 1)
     return scaled
 
 
-def _room(count: int, channels: int, size: int) -> np.ndarray:
+def room(count: int, channels: int, size: int) -> np.ndarray:
     """Room for so many pictures: uint8 (N, C, size, size); GanDemoError where this machine has too little memory."""
     need, there = count * size * size * channels, memory()
     if there and need > there // 2:  # the networks want some, too

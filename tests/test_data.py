@@ -1,7 +1,10 @@
 """What a person would lose: their own pictures, or the word on why they will not do."""
 
+import contextlib
 import io
+import os
 import shutil
+import tracemalloc
 import urllib.request
 import zipfile
 from dataclasses import replace
@@ -10,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import DATA
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from gan_demo import data, pictures, recipes
 from gan_demo.errors import GanDemoError
@@ -117,6 +120,12 @@ def test_classes_lie_in_a_folder_around_them_or_behind_a_link_and_have_pictures(
         for file in sorted((tmp_path / "elsewhere" / "blue").iterdir()):
             archive.write(file, f"top/blue/{file.name}")
     assert data.load(CONDITIONAL, tmp_path / "one.zip")[0].classes == ["blue"]
+    with zipfile.ZipFile(tmp_path / "stray.zip", "w") as archive:
+        archive.write(tmp_path / "elsewhere" / "red" / "0.png", "top/preview.png")
+        for file in sorted((tmp_path / "elsewhere").rglob("*.png")):
+            archive.write(file, f"top/{file.parent.name}/{file.name}")
+    assert data.load(CONDITIONAL, tmp_path / "stray.zip")[0].classes == ["blue", "red"]
+    assert "left out 1 pictures" in capsys.readouterr().err
     single, _ = data.load(RECIPE, tmp_path / "elsewhere" / "blue")
     assert single.labels is None and len(single.pixels) == 2
 
@@ -158,6 +167,30 @@ def test_dark_pictures_of_sixteen_bits_stay_dark(tmp_path):
     Image.fromarray(np.full((30, 30), 100, np.int32)).save(tmp_path / "5.tif")  # 8 bits in a wider file
     dark = data.load(RECIPE, tmp_path)[0].pixels.max((1, 2, 3))
     assert list(dark) == [0, 0, 0, 0, 3, 100]
+    (tmp_path / "grey").mkdir()
+    for index, value in enumerate((100, 255, 256, 40000)):
+        header = b"P5 30 30 65535\n"
+        (tmp_path / "grey" / f"{index}.pgm").write_bytes(header + np.full(900, value, ">u2").tobytes())
+    assert list(data.load(RECIPE, tmp_path / "grey")[0].pixels.max((1, 2, 3))) == [0, 0, 0, 155]
+
+
+def test_a_picture_whose_notes_are_damaged_is_a_picture_and_a_programs_file_is_none(tmp_path, monkeypatch, capsys):
+    for index in range(2):
+        Image.new("RGB", (30, 30), "red").save(tmp_path / f"{index}.png", exif=b"Exif\0\0no TIFF at all")
+    called = tmp_path / "bin" / "called"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {called}\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it is looked for once
+    drawing = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 30 30\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "2.png").write_bytes(drawing)
+    with contextlib.suppress(OSError), Image.open(io.BytesIO(drawing)) as image:
+        image.load()  # as Pillow does where nobody says which formats are meant
+    assert called.exists()
+    called.unlink()
+    assert (data.load(RECIPE, tmp_path)[0].pixels[:, 0] == 255).all()
+    assert "skipped 2.png: no picture" in capsys.readouterr().err and not called.exists()
 
 
 def test_what_a_folder_holds_beside_a_published_name_is_named(tmp_path, capsys):
@@ -264,6 +297,32 @@ def test_pictures_that_no_memory_holds_are_refused_before_they_are_scaled(tmp_pa
     assert data.load(recipe, tmp_path)[0].pixels.shape == (2, 3, 64, 64)
     with pytest.raises(GanDemoError, match=r"60,000 pictures of 64x64 take 0.2 GiB.*choose a smaller --image-size"):
         data.load(recipe, DATA)
+
+
+def test_a_toy_draws_its_own_points_in_little_memory_and_takes_no_other_pictures(tmp_path, monkeypatch):
+    toy = recipes.get("toy-ring")
+    picture(tmp_path / "own" / "a.png", "red")
+    for path in (tmp_path / "own", tmp_path / "nowhere"):
+        with pytest.raises(GanDemoError, match=rf"toy-ring draws its own points, and none of {path}: leave out --data"):
+            data.load(toy, path)
+    tracemalloc.start()
+    pixels = data.load(toy)[0].pixels
+    assert tracemalloc.get_traced_memory()[1] < 1.5 * pixels.nbytes
+    tracemalloc.stop()
+    monkeypatch.setattr(pictures, "memory", lambda: 10_000_000)
+    with pytest.raises(GanDemoError, match=r"10,000 pictures of 32x32 take .* choose a smaller --image-size"):
+        data.load(toy)
+
+
+def test_a_file_larger_than_any_picture_is_named_and_left_out_of_a_folder_and_a_zip(tmp_path, monkeypatch, capsys):
+    for index in range(2):
+        picture(tmp_path / "own" / f"{index}.png", "red")
+    (tmp_path / "own" / "large.tif").write_bytes(bytes(2000))
+    shutil.make_archive(str(tmp_path / "own"), "zip", tmp_path / "own")
+    monkeypatch.setattr(pictures, "MAX_BYTES", 1999)
+    for path in (tmp_path / "own", tmp_path / "own.zip"):
+        assert len(data.load(RECIPE, path)[0].pixels) == 2
+        assert "skipped large.tif: 0 MB are more than 0" in capsys.readouterr().err
 
 
 def test_of_a_picture_that_is_no_square_the_middle_is_kept_and_nothing_is_squeezed(tmp_path):
