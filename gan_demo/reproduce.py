@@ -124,4 +124,6 @@ def _snapshots(run: Run) -> int | None:
             return count
         if holding is None and planned <= plan and len(plan) <= 2 * len(steps):
             holding = count
+        if len(plan) > 3 * len(steps):
+            break  # a larger count plans more steps
     return holding

@@ -151,6 +151,8 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     page.locator(".live .files").set_input_files([str(path) for path in (tmp_path / "mine").rglob("*.png")][1:])
     expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (39)")
     expect(page.get_by_label("Recipe")).to_have_value("dcgan-mnist/slim")
+    page.locator(".live .folder").set_input_files(tmp_path / "mine")  # for whom there is no dragging
+    expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (40)")
     page.get_by_label("Recipe").select_option("toy-mixture")
     expect(page.locator(".live .data option")).to_have_text(["Eight clouds of points"])
     page.get_by_label("Recipe").select_option("cdcgan-mnist/slim")
@@ -158,6 +160,7 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     drop(page, tmp_path / "mine")  # the picture beside the classes is left out, as train.py leaves it
     expect(page.locator(".live .data option:checked")).to_have_text("Your pictures (40)")
     expect(page.get_by_label("Recipe")).to_have_value("cdcgan-mnist/slim")
+    expect(page.locator("#notice")).to_contain_text("One picture in no class folder left out.")
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector(LIVE, timeout=LONG)
     run = Run(tmp_path / "live" / "live-cdcgan-mnist-slim")

@@ -268,7 +268,11 @@ function offer() {
   const unknown = film.asked && !known.some(([key]) => key === film.asked) ? [[film.asked, film.asked]] : [];
   const options = [...known, ...unknown].map(([key, title]) => new Option(title, key));
   other.hidden = !options.length;
-  other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...options);
+  const offered = JSON.stringify([known, film.asked]);
+  if (other.dataset.offered !== offered) { // else the list would close under a hand while a run grows
+    other.replaceChildren(new Option(film.asked ? "No comparison" : "Compare with …", ""), ...options);
+    other.dataset.offered = offered;
+  }
   other.value = film.asked ?? ""; // also where it was refused, or is not there: to let go of it is a choice too
   for (const button of [part(".pin"), part(".ends")]) button.hidden = Boolean(film.beside) || !last();
   part(".pinhead").hidden = pinned === null;

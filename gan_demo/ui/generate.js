@@ -29,11 +29,12 @@ function question(card, state) {
 
 const load = gan.newest(async (signal, asked) => {
   const state = { ...gan.state };
-  const card = await gan.card(state.model);
-  if (gan.state.model === card.key) drawControls(card, gan.state); // what hands are on does not wait for pictures
   section.classList.toggle("loading", asked); // a run's growth dims nothing
   section.ariaBusy = "true";
+  let card;
   try {
+    card = await gan.card(state.model);
+    if (gan.state.model === card.key) drawControls(card, gan.state); // what hands are on does not wait for pictures
     const what = question(card, state);
     const [picture, facts] = await Promise.all([
       gan.bitmap(gan.url(card, "grid.png", what), signal),

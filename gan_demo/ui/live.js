@@ -14,6 +14,7 @@ const CLASSLESS = "dcgan-mnist/slim"; // for pictures without classes, of any si
 const part = (selector) => element.querySelector(selector);
 const section = part(".live");
 const stage = gan.liveStage(part(".live"));
+const inputs = [part(".files"), part(".folder")];
 let status = { phase: "idle", key: null };
 let own = null; // pictures of the visitor's: {pictures, count}
 let picked = null; // the data set that was chosen by hand, or those pictures
@@ -161,7 +162,7 @@ function drawControls(settled = true) {
     if (settled) knobs.set(status.rates, status.k);
   }
   for (const name of [".recipe", ".data", ".steps"]) part(name).disabled = !free || sending;
-  part(".files").ariaDisabled = !free || sending ? "true" : null; // disabled, it would lose the focus
+  for (const input of inputs) input.ariaDisabled = !free || sending ? "true" : null; // disabled, it would lose the focus
   const hands = status.yours === true;
   knobs.disable(!free && (!hands || status.phase === "ending"));
   const goesOn = hands && (status.phase === "paused" || (free && status.resumable));
@@ -238,15 +239,15 @@ part(".replay").addEventListener("click", () => gan.run(status.key) && gan.set({
 
 // ---------------------------------------------------------------- one's own pictures
 
-async function send(all) {
-  if (!all.length) return gan.say("There is no picture in what you dropped: give PNG, JPEG, WebP, BMP, GIF or TIFF files.");
+async function send({ files, beside }) {
+  if (!files.length) return gan.say("There is no picture in what you dropped: give PNG, JPEG, WebP, BMP, GIF or TIFF files.");
   sending = true;
   drawControls();
-  await deliver(all).finally(() => (sending = false));
+  await deliver(files, beside).finally(() => (sending = false));
   drawControls();
 }
 
-async function deliver(all) {
+async function deliver(all, beside) {
   const hasClasses = all[0][0].includes("/");
   const unread = [];
   let to = null; // where the first of these went
@@ -261,6 +262,7 @@ async function deliver(all) {
     if (left) part(".drop span").textContent = `${gan.number(own.count)} sent …`;
   }
   if (to) part(".drop span").textContent = "or drop others here";
+  if (to && beside) gan.say(`${beside === 1 ? "One picture" : `${gan.number(beside)} pictures`} in no class folder left out.`);
   if (unread.length) gan.say(`This browser cannot read “${unread[0]}”${unread.length > 1 ? ` and ${gan.number(unread.length - 1)} more` : ""}, left out: give PNG or JPEG files.`);
 }
 
@@ -278,11 +280,13 @@ section.addEventListener("drop", (event) => {
   event.preventDefault();
   if (!full()) take(gan.parcels.dropped(event.dataTransfer.items));
 });
-part(".files").addEventListener("change", () => {
-  const chosen = gan.parcels.chosen(part(".files").files);
-  part(".files").value = ""; // so that the same may be chosen again
-  if (!full()) take(chosen);
-});
+for (const input of inputs) {
+  input.addEventListener("change", () => {
+    const chosen = gan.parcels.chosen(input.files);
+    input.value = ""; // so that the same may be chosen again
+    if (!full()) take(chosen);
+  });
+}
 
 // ---------------------------------------------------------------- following the page
 

@@ -37,6 +37,7 @@ gan.liveStage = (section) => {
     if (picture) canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     picture?.tiles?.close();
     picture = null;
+    canvas.setAttribute("aria-label", "No picture yet");
     delete section.dataset.shown;
   }
 

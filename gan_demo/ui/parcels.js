@@ -22,18 +22,20 @@ gan.parcels = (() => {
   }
 
   /* As train.py reads a folder: `class/file` or `file`; a folder around all is none. What lies deeper is of its class too. A
-     few pictures beside classes are left out, and a few in a folder beside the others make no class. */
+     few pictures beside classes are left out, and a few in a folder beside the others make no class; nor do those of a single
+     folder with others beside it. */
   function classed(all) {
     let parts = all.map(([name, file]) => [name.split("/"), file]);
     const around = ([path]) => path.length > 1 && path[0] === parts[0][0][0];
     while (parts.length && parts.every(around)) parts = parts.map(([path, file]) => [path.slice(1), file]);
     const inside = parts.filter(([path]) => path.length > 1);
-    if (2 * inside.length >= parts.length) parts = inside;
-    else parts = parts.map(([path, file]) => [[path.join("-")], file]);
-    return parts.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
+    const several = inside.length === parts.length || new Set(inside.map(([[first]]) => first)).size > 1;
+    const kept = several && 2 * inside.length >= parts.length ? inside : parts.map(([path, file]) => [[path.join("-")], file]);
+    const named = kept.map(([[first, ...rest], file]) => [rest.length ? `${first}/${rest.join("-")}` : first, file]);
+    return { files: named, beside: parts.length - kept.length };
   }
 
-  /* Of a drop's items, or of chosen files, the pictures: [[name, file]]. Items are looked at now: later they are gone. */
+  /* Of a drop's items, or of chosen files, the pictures: {files: [[name, file]], beside: how many are left out}. Items are looked at now: later they are gone. */
   async function dropped(items) {
     const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
     const all = [];

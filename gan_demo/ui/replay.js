@@ -132,7 +132,7 @@ gan.film("replay").then((film) => {
       url: gan.url(card, "film.webp", { seed, class: state.class }),
       beside,
       others: others(card.key),
-      asked: state.beside,
+      asked: gan.run(state.beside)?.key ?? state.beside,
       pair: (key) => gan.set({ beside: key }),
       layout: card.film,
       rate: 8,

@@ -45,7 +45,7 @@ class Folder:
                 return None
             run = Run(self.path)
         except GanDemoError as error:
-            self.trouble = str(error)
+            self.trouble, self.pending = str(error), False
             return None
         self.pending = not run.snapshots
         if self.pending:

@@ -49,6 +49,7 @@ class Stage:
         self.live, self._library = live, library
         self._uploads = Uploads(live.out)
         self._token = ""
+        self._downloads = False  # whether the training at work began without its data set here
 
     def offers(self) -> dict[str, Any]:
         """What can be trained here, for the page's head."""
@@ -118,8 +119,7 @@ class Stage:
             return "ending", "Saving everything."
         if key is None:
             title = "your pictures" if job.wish.pictures else DATASETS[_dataset(job.wish)].title
-            downloads = job.wish.pictures is None and self.live.source(_dataset(job.wish)) == "download"
-            return "starting", f"Starting; {'downloading' if downloads else 'reading'} {title}."
+            return "starting", f"Starting; {'downloading' if self._downloads else 'reading'} {title}."
         if job.control.paused:
             return "paused", "Paused; everything is saved."
         return "training", ""
@@ -138,6 +138,7 @@ class Stage:
             learning_rates=_rates(asked),
             discriminator_steps=asked.get("k"),
         )
+        self._downloads = wish.pictures is None and self.live.source(_dataset(wish)) == "download"
         self.live.start(wish)
         self._token = token
         return {}

@@ -70,7 +70,7 @@
     awake ??= await navigator.wakeLock?.request("screen").catch(() => null);
     awake?.addEventListener("release", () => (awake = null), { once: true });
   }
-  gan.watch((_, changed) => changed.includes("talk") && keepAwake());
+  gan.watch((_, changed) => changed.includes("talk") && keepAwake(), true);
   for (const kind of ["visibilitychange", "fullscreenchange"]) document.addEventListener(kind, keepAwake);
 
   function chooseClass(digit) {
