@@ -226,7 +226,7 @@ def launch() -> Iterator:
 
 @pytest.fixture(params=["app", "far_app"])
 def served(request) -> App:
-    """Where the page may be: here, and on a Space far away. What a control does is the same."""
+    """Where the page may be, for what the distance could change: here, and on a Space far away."""
     return request.getfixturevalue(request.param)
 
 

@@ -95,7 +95,7 @@ LONGEST = [  # first, so that no process is left alone with one of them
         "hard_page",
     ),
     *("command_line", "end_to_end", "live", "player", "repository", "run", "hub_push", "modern", "copies"),
-    "page_server",
+    *("page_server", "page_back", "judge", "benchmark", "hard_folder"),
 ]
 
 

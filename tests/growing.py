@@ -20,16 +20,19 @@ IMPATIENT = (  # app.py, but for asking every second or two, the folders and the
 
 
 class Growing:
-    """A finished run, and a copy of it that has come to its first `count` snapshots and goes on when told."""
+    """A finished run, and a copy of it that has come to its first `count` snapshots and goes on when told.
 
-    def __init__(self, whole: Path, path: Path, count: int):
+    It keeps the name, as a training that is copied does, unless it gets one of its own.
+    """
+
+    def __init__(self, whole: Path, path: Path, count: int, name: str | None = None):
         self.whole, self.path = Run(whole), path
         shutil.copytree(whole, path)
-        for name in ("film.json", "film.webp", "metrics.json"):
-            (path / name).unlink(missing_ok=True)
+        for made in ("film.json", "film.webp", "metrics.json"):
+            (path / made).unlink(missing_ok=True)
         run = Run(path)
         run.rewind(STEPS[count - 1])
-        run.write_config(dataclasses.replace(run.config, steps=STEPS[count - 1]))
+        run.write_config(dataclasses.replace(run.config, name=name or run.config.name, steps=STEPS[count - 1]))
 
     def grow(self) -> None:
         run = Run(self.path)

@@ -132,3 +132,25 @@ def test_the_stage_fills_the_screen_of_a_talk_that_began_full(app, visit):
         """() => { const canvas = document.querySelector("#film .current canvas");
                    return canvas.width === Math.round(canvas.clientWidth * devicePixelRatio); }"""
     )
+
+
+def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    visitor.page.route("**/film.webp?seed=5", lambda route: None)  # as when a hall's network swallows it
+    with visitor.page.expect_request("**/film.webp?seed=5"):
+        visitor.page.locator("#seed input").fill("5")
+    visitor.page.locator("#seed input").fill("6")
+    visitor.sees(players["a-plain"].film(range(6, 22))[-1])
+    visitor.forgive_the_network()  # the browser's own word on the one that was given up
+
+
+def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players):
+    visitor = visit(app).open(model="a-plain", seed=3)
+    box = visitor.page.locator("#film .seek").bounding_box()
+    visitor.page.mouse.move(box["x"] + 5, box["y"] + 5)
+    visitor.page.mouse.down(button="right")  # its end is the menu's
+    visitor.sees(players["a-plain"].film(range(3, 19))[-1])
+    visitor.page.locator("#seed input").fill("4")
+    visitor.sees(players["a-plain"].film(range(4, 20))[-1])
+    visitor.page.mouse.up(button="right")
+    visitor.sees(players["a-plain"].film(range(4, 20))[-1])

@@ -4,11 +4,12 @@ import dataclasses
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import STEPS, toy_run
-from growing import SOON
+from browser import STEPS, App, toy_run
+from growing import IMPATIENT, SOON, Growing
 from playwright.sync_api import expect
 from waiting import wait_until
 
@@ -23,6 +24,29 @@ NEWER = """async () => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def watched(runs, tmp_path_factory) -> Iterator[tuple[App, Iterator[Growing]]]:
+    """An impatient app with runs that grow, each test's own."""
+    folder = tmp_path_factory.mktemp("trainings")
+    names = [f"at-work-{number}" for number in range(1, 6)]
+    trainings = [Growing(runs / "a-plain", folder / name, 3, name) for name in names]
+    served = App(folder, program=IMPATIENT, options=(str(runs / "b-classes"),)).start()
+    yield served, iter(trainings)
+    served.stop()
+
+
+@pytest.fixture
+def training(watched) -> Growing:
+    """One that no test has looked at yet."""
+    return next(watched[1])
+
+
+@pytest.fixture
+def look(watched, training, visit):
+    """`look(...)` opens the page, at that training where no model is named."""
+    return lambda **query: visit(watched[0]).open(**{"model": training.path.name} | query)
+
+
 def test_a_snapshot_that_a_training_dropped_in_this_moment_is_a_change_and_no_damage(growing):
     library = Library([str(growing.path)])
     [(key, run)] = library.runs.items()
@@ -32,52 +56,52 @@ def test_a_snapshot_that_a_training_dropped_in_this_moment_is_a_change_and_no_da
     assert library.has_changed(key, run.revision)  # however short ago the folder was looked into
 
 
-def test_a_training_grows_on_the_page_and_disturbs_nobody(growing, serve, visit):
-    run = Run(growing.path)
+def test_a_training_grows_on_the_page_and_disturbs_nobody(training, look):
+    run = Run(training.path)
     planned = run.config
     run.write_config(dataclasses.replace(planned, length=planned.steps))
-    visitor = visit(serve(str(growing.path))).open()
+    visitor = look()
     scrub, words = visitor.page.locator("#film .scrub"), visitor.page.locator("#film .now")
-    film = open_run(growing.whole.path).film(range(16))
+    film = open_run(training.whole.path).film(range(16))
     visitor.sees(film[2])
     expect(words).not_to_contain_text(re.compile("training,|stopped"))  # it is finished
     run.write_config(planned)  # and resumed, to go on
     expect(words).to_contain_text("training, step 40 of 4,000", timeout=SOON)
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "3", timeout=SOON)  # who rests at the end goes along
     visitor.sees(film[3])
     expect(words).to_contain_text("training, step 120 of 4,000")  # what it has logged since
     assert "step=" not in visitor.page.url
     visitor.scrub(1)
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "4", timeout=SOON)  # who has chosen a step stays there
     visitor.sees(film[1])
     expect(visitor.page).to_have_url(re.compile("step=10$"))
     visitor.page.keyboard.press("End")
     visitor.sees(film[4])
     visitor.page.get_by_role("button", name="Pin").click()
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "5", timeout=SOON)  # and so does who compares
     visitor.sees(film[4])
     visitor.sees(film[4], "#film .pinned canvas")
 
 
-def test_a_training_beside_another_run_grows_too(runs, growing, serve, visit, players):
-    visitor = visit(serve(str(runs / "b-classes"), str(growing.path))).open(model="b-classes", beside="a-plain")
+def test_a_training_beside_another_run_grows_too(training, look, players):
+    visitor = look(model="b-classes", beside=training.path.name)
     film = players["a-plain"].film(range(16))
     for arrived in (2, 3):
         visitor.sees(film[arrived], "#film .beside canvas")
-        growing.grow()
+        training.grow()
 
 
-def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
-    visitor = visit(serve(str(growing.path))).open()
-    page, film = visitor.page, open_run(growing.whole.path).film(range(16))
+def test_no_film_takes_anothers_place_under_a_finger(training, look):
+    visitor = look()
+    page, film = visitor.page, open_run(training.whole.path).film(range(16))
     box = page.locator("#film .seek").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 10)
     page.mouse.down()
     visitor.sees(film[1])
-    growing.grow()
+    training.grow()
     known = "async () => (await gan.card(gan.state.model)).snapshots.length"
     wait_until(lambda: page.evaluate(known) == 4)
     page.evaluate(NEWER)  # the sheet that could take its place is there
@@ -88,20 +112,20 @@ def test_no_film_takes_anothers_place_under_a_finger(growing, serve, visit):
     visitor.sees(film[1])
 
 
-def test_the_ends_stay_the_ends_and_a_pinned_view_s_address_is_its_own(growing, serve, visit):
-    visitor = visit(serve(str(growing.path))).open()
+def test_the_ends_stay_the_ends_and_a_pinned_view_s_address_is_its_own(training, look):
+    visitor = look()
     page, scrub = visitor.page, visitor.page.locator("#film .scrub")
-    film = open_run(growing.whole.path).film(range(16))
+    film = open_run(training.whole.path).film(range(16))
     ends = page.get_by_role("button", name="First | last")
     ends.click()
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "3", timeout=SOON)
     visitor.sees(film[3])
     visitor.sees(film[0], "#film .pinned canvas")
     expect(ends).to_have_attribute("aria-pressed", "true")
     ends.click()
     page.get_by_role("button", name="Pin").click()
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "4", timeout=SOON)
     visitor.sees(film[3])  # who compares stays
     expect(page).to_have_url(re.compile(f"step={STEPS[3]}(&|$)"))
@@ -110,20 +134,20 @@ def test_the_ends_stay_the_ends_and_a_pinned_view_s_address_is_its_own(growing, 
     visitor.sees(film[3], "#film .pinned canvas")
 
 
-def test_a_film_that_plays_goes_on_where_it_is(growing, serve, visit):
-    visitor = visit(serve(str(growing.path))).open()
+def test_a_film_that_plays_goes_on_where_it_is(training, look):
+    visitor = look()
     page, scrub = visitor.page, visitor.page.locator("#film .scrub")
     page.get_by_label("Loop").click()
     page.get_by_label("Speed").select_option("0.25")
     page.get_by_role("button", name="Play").click()
-    growing.grow()
+    training.grow()
     expect(scrub).to_have_attribute("max", "3", timeout=SOON)
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(page.locator("#film .now")).to_contain_text("Step 100")  # it comes to the new one by itself
     page.keyboard.press("End")  # from where it would play on to the start
     page.get_by_role("tab", name="Generate").click()
     page.wait_for_selector(".generate[data-shown]")
-    growing.grow()
+    training.grow()
     expect(page.locator(".generate .step-value")).to_have_text("400", timeout=SOON)
 
 

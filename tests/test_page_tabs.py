@@ -25,8 +25,8 @@ def mean(image: np.ndarray) -> float:
     return float(image.mean())
 
 
-def test_every_tile_has_its_seed_its_picture_and_a_verdict(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+def test_every_tile_has_its_seed_its_picture_and_a_verdict(far_app, visit, players):
+    visitor = visit(far_app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
     images = players["a-plain"].generate(range(20, 36))
     tiles = visitor.page.locator(".tile")
     expect(tiles).to_have_count(16)
@@ -37,8 +37,8 @@ def test_every_tile_has_its_seed_its_picture_and_a_verdict(served, visit, player
         visitor.sees(images[index : index + 1], f".tile[data-index='{index}'] canvas")
 
 
-def test_a_click_on_a_tile_makes_its_seed_the_page_s(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
+def test_a_click_on_a_tile_makes_its_seed_the_page_s(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=20, tab="generate")
     visitor.page.locator(".tile").nth(5).click()
     expect(visitor.page.locator("#seed input")).to_have_value("25")
     expect(visitor.page.locator(".tile").nth(5)).to_have_attribute("aria-pressed", "true")
@@ -63,8 +63,8 @@ def test_tiles_truncation_and_snapshot_change_what_is_painted(served, visit, pla
     assert np.array_equal(pixels(saved(visitor, page.get_by_role("button", name="Save tile")), 28), wanted[0, :, :, 0])
 
 
-def test_class_guidance_is_the_run_s_until_it_is_turned(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=3, tab="generate", guidance=0)
+def test_class_guidance_is_the_run_s_until_it_is_turned(far_app, visit, players):
+    visitor = visit(far_app).open(wait=GENERATE, model="b-classes", seed=3, tab="generate", guidance=0)
     page = visitor.page
     expect(page.get_by_label("Class guidance")).to_have_value("0")
     visitor.sees(players["b-classes"].generate([3], guidance=0), ".tile[data-index='0'] canvas")
@@ -94,8 +94,8 @@ def pixels(png: bytes, side: int) -> np.ndarray:
     return small
 
 
-def test_the_grid_is_saved_as_it_stands(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="a-plain", seed=3, tab="generate", tiles=4)
+def test_the_grid_is_saved_as_it_stands(app, visit, players):
+    visitor = visit(app).open(wait=GENERATE, model="a-plain", seed=3, tab="generate", tiles=4)
     got = pixels(saved(visitor, visitor.page.get_by_role("button", name="Save grid")), 56)
     images = players["a-plain"].generate(range(3, 7))[:, :, :, 0]
     assert np.array_equal(got, np.block([[images[0], images[1]], [images[2], images[3]]]))
@@ -114,8 +114,8 @@ def test_a_conditional_run_offers_its_classes_in_pictures(served, visit, players
     expect(visitor.page.get_by_text("One row per class")).to_be_hidden()
 
 
-def test_one_row_a_class(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
+def test_one_row_a_class(far_app, visit, players):
+    visitor = visit(far_app).open(wait=GENERATE, model="c-colour", seed=6, tab="generate")
     visitor.page.get_by_label("One row per class").check()
     expect(visitor.page.locator(".tile")).to_have_count(100)
     expect(visitor.page.locator(".edge.name")).to_have_text(["seed", "airplane", "automobile", *DIGITS[2:]])
@@ -182,8 +182,8 @@ def test_the_last_stop_that_fits_leaves_the_focus_where_it_is(app, visit):
     expect(page.locator(".walk .stops li")).to_have_count(8)
 
 
-def test_a_class_walk_a_straight_line_and_a_closed_loop(served, visit, players):
-    visitor = visit(served).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
+def test_a_class_walk_a_straight_line_and_a_closed_loop(app, visit, players):
+    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", **{"class": "3"})
     page, player, canvas = visitor.page, players["b-classes"], f"{WALK} .current canvas"
     visitor.scrub(59, "#walk-film")
     visitor.sees(player.generate([9], [8]), canvas)
@@ -244,8 +244,8 @@ def test_a_walk_that_plays_stops_where_the_pad_takes_its_place(app, visit):
     expect(page.locator("#walk-film .film")).not_to_have_class(re.compile("playing"))
 
 
-def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):
-    visitor = visit(served).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
+def test_a_walk_is_saved_as_gif_and_as_video(far_app, visit, players):
+    visitor = visit(far_app).open(wait=WALK, model="a-plain", seed=3, tab="walk", stops="5", closed=1)
     gif = Image.open(io.BytesIO(saved(visitor, visitor.page.get_by_role("button", name="Save GIF"))))
     assert gif.format == "GIF"
     assert gif.n_frames == 60
@@ -256,10 +256,8 @@ def test_a_walk_is_saved_as_gif_and_as_video(served, visit, players):
     assert len(video) > 2000  # more than a header, however few frames a busy machine can film
 
 
-def test_switching_runs_drops_what_does_not_apply(served, visit):
-    visitor = visit(served).open(
-        wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", step=100, **{"class": "3"}
-    )
+def test_switching_runs_drops_what_does_not_apply(app, visit):
+    visitor = visit(app).open(wait=WALK, model="b-classes", seed=3, tab="walk", stops="9:8", step=100, **{"class": "3"})
     visitor.choose("model", "DCGAN on MNIST")
     expect(visitor.page).to_have_url(re.compile(r"model=a-plain&seed=3&tab=walk&stops=9$"))
     expect(visitor.page.get_by_label("Class of stop A")).to_have_count(0)

@@ -115,8 +115,8 @@ def test_keys_are_the_pages_again_once_a_control_was_used_by_pointer(app, visit)
     expect(page.locator("#walk-film .frame")).to_have_text("100 %")
 
 
-def test_help_lists_the_keys_and_f_fills_the_screen(served, visit):
-    visitor = visit(served).open()
+def test_help_lists_the_keys_and_f_fills_the_screen(far_app, visit):
+    visitor = visit(far_app).open()
     page = visitor.page
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="What you see")
@@ -163,22 +163,23 @@ def test_two_pictures_side_by_side_leave_their_words_in_sight(app, visit):
     assert all(one.bounding_box()["width"] > 60 for one in visitor.page.locator("#film .words").all())
 
 
-@pytest.mark.parametrize("width", [320, 390])
+SMALL = """() => [...document.querySelectorAll("#masthead button, .tabitem :is(button, select, input[type=range])")]
+  .filter((one) => !one.matches(".tile"))
+  .map((one) => [one, one.getBoundingClientRect()])
+  .filter(([one, box]) => one.offsetParent && Math.min(box.width, box.height) < 44)
+  .map(([one]) => one.outerHTML.slice(0, 80))"""
+
+
 @pytest.mark.parametrize("tab", TABS)
-def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab, width):
-    visitor = visit(app, width=width, height=844, has_touch=True, is_mobile=True)
-    visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
-    assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert visitor.page.evaluate(OUT_OF_SIGHT) == []
-    assert visitor.page.locator(".tabitem :is(button, select, input[type=range])").count()
-    small = visitor.page.evaluate(
-        """() => [...document.querySelectorAll("#masthead button, .tabitem :is(button, select, input[type=range])")]
-          .filter((one) => !one.matches(".tile"))
-          .map((one) => [one, one.getBoundingClientRect()])
-          .filter(([one, box]) => one.offsetParent && Math.min(box.width, box.height) < 44)
-          .map(([one]) => one.outerHTML.slice(0, 80))"""
-    )
-    assert small == []
+def test_a_phone_shows_every_tab_without_scrolling_sideways(app, visit, tab):
+    visitor = visit(app, width=390, height=844, has_touch=True, is_mobile=True)
+    for width in (390, 320):
+        visitor.page.set_viewport_size({"width": width, "height": 844})
+        visitor.open(wait=TABS[tab], model="b-classes", tab=tab)
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert visitor.page.evaluate(OUT_OF_SIGHT) == []
+        assert visitor.page.locator(".tabitem :is(button, select, input[type=range])").count()
+        assert visitor.page.evaluate(SMALL) == []
 
 
 def wrong(page):
@@ -206,8 +207,8 @@ def test_axe_finds_nothing_wrong_with_the_help(app, visit):
     assert wrong(page) == []
 
 
-def test_a_page_can_be_used_by_keyboard_alone(served, visit, players):
-    visitor = visit(served).open(model="a-plain")
+def test_a_page_can_be_used_by_keyboard_alone(app, visit, players):
+    visitor = visit(app).open(model="a-plain")
     page = visitor.page
     for _ in range(40):
         page.keyboard.press("Tab")

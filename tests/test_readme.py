@@ -27,4 +27,8 @@ def test_the_player_example_runs_on_the_shipped_run(monkeypatch):
     monkeypatch.chdir(ROOT)
     names: dict = {}
     exec(example, names)
-    assert names["player"].recipe == "dcgan-mnist"
+    player, told = names["player"], re.findall(r"^(player\.\S.*?)  # (uint8) (\(.*?\))", example, re.MULTILINE)
+    assert player.recipe == "dcgan-mnist" and len(told) == 3
+    for call, dtype, shape in told:
+        made = eval(call, names)
+        assert (str(made.dtype), made.shape) == (dtype, eval(shape, {"steps": len(player.steps)}))
