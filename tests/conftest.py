@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from filelock import FileLock
 
+import train as cli
 from gan_demo import data, recipes, training
 from gan_demo.errors import GanDemoError
 from gan_demo.pictures import Images
@@ -79,6 +81,21 @@ def after_each_step(monkeypatch) -> Callable[[Callable[[training.Trainer], None]
         monkeypatch.setattr(training.Trainer, "train_step", step)
 
     return follow
+
+
+@pytest.fixture
+def train(capsys) -> Callable[..., subprocess.CompletedProcess]:
+    """`train(*arguments)` is train.py in this process: its exit status and what it said."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        try:
+            status = cli.main([*arguments])
+        except SystemExit as left:
+            status = left.code
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
+
+    return run
 
 
 LONGEST = [  # first, so that no process is left alone with one of them

@@ -25,21 +25,6 @@ from gan_demo.run import Run, check_free
 QUICK = ["--steps", "2", "--data", str(DATA), "--no-evaluate", "--device", "cpu"]
 
 
-@pytest.fixture
-def train(capsys):
-    """`train(*arguments)` is train.py in this process: its exit status and what it said."""
-
-    def run(*arguments: str) -> subprocess.CompletedProcess:
-        try:
-            status = cli.main([*arguments])
-        except SystemExit as left:
-            status = left.code
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
-
-    return run
-
-
 def test_the_list_shows_every_recipe_with_its_facts(train):
     done = train("--list")
     assert done.returncode == 0 and not done.stderr

@@ -1,5 +1,6 @@
 """What a person would lose: the whole way, from train.py to the Hub and back on another machine, with real parts."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -28,25 +29,40 @@ QUICK = ["mlp-mnist", "--data", str(DATA), "--device", "cpu", "--batch-size", "1
 FILM = """
 import hashlib, sys
 from gan_demo import open_run
-player = open_run(sys.argv[1])
-print(player.steps[-1], hashlib.sha256(player.film(range(4)).tobytes()).hexdigest())
+for source in sys.argv[1:]:
+    player = open_run(source)
+    print(player.steps[-1], hashlib.sha256(player.film(range(4)).tobytes()).hexdigest())
 """
 
 
-def environment(url: str, home: Path, token: str = TOKEN) -> dict[str, str]:
+def environment(url: str, home: Path) -> dict[str, str]:
     """Another machine: a cache and settings of its own, and a Hub at `url`."""
-    own = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
+    own = {"HF_ENDPOINT": url, "HF_HOME": str(home), "HF_TOKEN": TOKEN, "HF_HUB_DISABLE_XET": "1"}
     return {**os.environ, **own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def train(*arguments: str, url: str, home: Path, **options) -> subprocess.Popen:
+def start(*arguments: str, url: str, home: Path) -> subprocess.Popen:
     command = [sys.executable, "train.py", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env=environment(url, home, **options), **pipes)
+    return subprocess.Popen(command, cwd=ROOT, env=environment(url, home), **pipes)
 
 
-def film_elsewhere(source: str, url: str, home: Path) -> str:
-    command, machine = [sys.executable, "-c", FILM, source], environment(url, home)
+@pytest.fixture
+def train_here(train, double, monkeypatch):
+    """`train`, in this process, with the double as its Hub: where another process would prove no more."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", double.url)
+    files = f"{double.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"  # derived from it at the import
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+    return train
+
+
+def film_here(folder: Path) -> str:
+    player = open_run(folder)
+    return f"{player.steps[-1]} {hashlib.sha256(player.film(range(4)).tobytes()).hexdigest()}\n"
+
+
+def film_elsewhere(*sources: str, url: str, home: Path) -> str:
+    command, machine = [sys.executable, "-c", FILM, *sources], environment(url, home)
     done = subprocess.run(command, env=machine, capture_output=True, text=True, check=False, cwd=home.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -65,13 +81,13 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(
     own_cache, double, tmp_path, launch, visit
 ):
     out = tmp_path / "digits"
-    arguments = [*QUICK, "--steps", "800", "--out", str(out), "--no-evaluate"]
+    arguments = [*QUICK, "--steps", "300", "--out", str(out), "--no-evaluate"]
     pushing = ["--push-to-hub", "me/digits", "--push-every-snapshot", "--private"]
-    process = train(*arguments, *pushing, url=double.url, home=tmp_path / "home")
+    process = start(*arguments, *pushing, url=double.url, home=tmp_path / "home")
     wait_until(lambda: "me/digits" in double.repos and len(double.repos["me/digits"].commits) > 1, 60)
     process.send_signal(signal.SIGSTOP)  # until the page is there, however long that takes
     early = hub.fetch("me/digits", endpoint=double.url, token=TOKEN)  # someone watches while it trains
-    assert early.run.steps[0] == 0 and early.run.config.length == 800
+    assert early.run.steps[0] == 0 and early.run.config.length == 300
     machine = environment(double.url, tmp_path / "watching")
     try:
         visitor = visit(launch("me/digits", program=IMPATIENT, environment=machine)).open()
@@ -93,18 +109,17 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(
     assert {name: data for name, data in last.files.items() if name != ".gitattributes"} == {
         name: (out / name).read_bytes() for name in hub.files_of(run)
     }
-    here = film_elsewhere(str(out), double.url, tmp_path / "home")
-    assert film_elsewhere("me/digits", double.url, tmp_path / "elsewhere") == here
+    here, machine = film_here(out), {"url": double.url, "home": tmp_path / "elsewhere"}
+    assert film_elsewhere("me/digits", **machine) == here
     double.stall()  # that machine is started again, and the Hub has gone silent
-    for source in ("me/digits", f"me/digits@{last.id}"):
-        assert film_elsewhere(source, double.url, tmp_path / "elsewhere") == here
+    assert film_elsewhere("me/digits", f"me/digits@{last.id}", **machine) == 2 * here
 
 
-def test_without_a_network_it_trains_and_the_push_is_made_good_without_the_data(own_cache, double, tmp_path):
+def test_without_a_network_it_trains_and_the_push_is_made_good_without_the_data(train_here, double, tmp_path):
     out = tmp_path / "digits"
     push = ["--push-to-hub", "me/digits", "--push-every-snapshot"]
     dead = f"http://127.0.0.1:{free_port()}"
-    process = train(*QUICK, "--steps", "3", "--out", str(out), *push, "--no-evaluate", url=dead, home=tmp_path / "home")
+    process = start(*QUICK, "--steps", "3", "--out", str(out), *push, "--no-evaluate", url=dead, home=tmp_path / "home")
     said, complaints = process.communicate(timeout=120)
     lines = own_lines(complaints)
     assert process.returncode == 2 and "3 of 3 steps" in said, complaints
@@ -113,9 +128,8 @@ def test_without_a_network_it_trains_and_the_push_is_made_good_without_the_data(
     assert f"{out} is complete, push it with --resume" in lines[-1] and len(lines) <= 3, lines
     again = ["mlp-mnist", "--out", str(out), "--resume", "--no-evaluate", "--data", str(tmp_path / "no-data"), *push]
     for expected in ("tagged step-3-", "nothing new since commit"):
-        process = train(*again, url=double.url, home=tmp_path / "home")
-        said, complaints = process.communicate(timeout=120)
-        assert process.returncode == 0 and expected in said and not complaints, complaints
+        done = train_here(*again)
+        assert done.returncode == 0 and expected in done.stdout and not done.stderr, done.stderr
     assert (
         len(double.repos["me/digits"].commits) == 2
         and "state/state.pt" not in double.repos["me/digits"].commits[-1].files
@@ -133,34 +147,32 @@ def test_without_a_network_it_trains_and_the_push_is_made_good_without_the_data(
         (["--push-every-snapshot"], TOKEN, "need --push-to-hub USER/NAME"),
     ],
 )
-def test_a_push_that_cannot_work_is_told_before_the_training(arguments, token, says, double, tmp_path):
+def test_a_push_that_cannot_work_is_told_before_the_training(
+    arguments, token, says, train_here, double, tmp_path, monkeypatch
+):
     out = tmp_path / "run"
-    process = train(
-        *QUICK, "--steps", "2", "--out", str(out), *arguments, url=double.url, home=tmp_path / "home", token=token
-    )
-    said, complaints = process.communicate(timeout=60)
-    [line] = complaints.strip().splitlines()
-    assert process.returncode == 2 and not said and line.startswith("train.py: ") and says in line
-    assert not out.exists()
+    monkeypatch.setenv("HF_TOKEN", token)
+    done = train_here(*QUICK, "--steps", "2", "--out", str(out), *arguments)
+    [line] = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and not done.stdout and line.startswith("train.py: ") and says in line
+    assert not out.exists() and not double.repos
 
 
-def test_pictures_that_will_not_do_make_no_repository(double, tmp_path):
-    push = ["--push-to-hub", "me/digits", "--data", str(tmp_path / "none.zip")]
-    process = train("mlp-mnist", *push, "--out", str(tmp_path / "run"), url=double.url, home=tmp_path / "home")
-    _, complaints = process.communicate(timeout=60)
-    assert process.returncode == 2 and "none.zip does not exist" in complaints
+def test_pictures_that_will_not_do_make_no_repository(train_here, double, tmp_path):
+    push = ["--push-to-hub", "me/digits"]
+    none = train_here("mlp-mnist", *push, "--data", str(tmp_path / "none.zip"), "--out", str(tmp_path / "run"))
+    assert none.returncode == 2 and "none.zip does not exist" in none.stderr
     shutil.copytree(SHIPPED, tmp_path / "shipped")  # a run without state/
     again = ["--resume", "--out", str(tmp_path / "shipped"), "--steps", "9000000", "--data", str(DATA)]
-    process = train(*again, "--push-to-hub", "me/digits", url=double.url, home=tmp_path / "home")
-    _, complaints = process.communicate(timeout=60)
-    assert process.returncode == 2 and "cannot be resumed" in complaints, complaints
-    assert "me/digits" not in double.repos
+    done = train_here(*again, *push)
+    assert done.returncode == 2 and "cannot be resumed" in done.stderr, done.stderr
+    assert not double.repos
 
 
-def test_a_reader_that_left_costs_no_push_and_a_kill_no_film(double, tmp_path):
+def test_a_reader_that_left_costs_no_push_and_a_kill_no_film(train_here, double, tmp_path):
     out = tmp_path / "digits"
     push = [*QUICK, "--steps", "3", "--out", str(out), "--push-to-hub", "me/digits", "--no-evaluate"]
-    process = train(*push, url=double.url, home=tmp_path / "home")
+    process = start(*push, url=double.url, home=tmp_path / "home")
     process.stdout.close()
     process.stdout = None
     _, complaints = process.communicate(timeout=120)
@@ -168,9 +180,8 @@ def test_a_reader_that_left_costs_no_push_and_a_kill_no_film(double, tmp_path):
     assert {"film.webp", "film.json"} <= set(double.repos["me/digits"].commits[-1].files)
     for name in ("film.webp", "film.json"):
         (out / name).unlink()  # as after a kill between the last snapshot and the film
-    process = train(*push, "--resume", url=double.url, home=tmp_path / "home")
-    said, complaints = process.communicate(timeout=120)
-    assert process.returncode == 0 and "pushed to" in said, complaints
+    done = train_here(*push, "--resume")
+    assert done.returncode == 0 and "pushed to" in done.stdout, done.stderr
     assert (out / "film.webp").exists() and "film.webp" in double.repos["me/digits"].commits[-1].files
 
 
