@@ -4,6 +4,8 @@ import contextlib
 import faulthandler
 import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import FileLock
+from waiting import wait_until
 
 import train as cli
 from gan_demo import data, recipes, training
@@ -96,6 +99,27 @@ def train(capsys) -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.CompletedProcess(arguments, status, said.out, said.err)
 
     return run
+
+
+def run_as_two(*command: str) -> None:
+    """Run a command of Python's in two processes that find each other as torchrun's do.
+
+    Without its launcher, which imports torch before its workers do; test_training.py shows that it starts them.
+    """
+    from browser import free_port  # a plugin: pytest is to have imported it first
+
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    common = {**os.environ, **place, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile("w+") as said, contextlib.ExitStack() as ends:
+        both = []
+        for rank in "01":
+            environment = {**common, "RANK": rank, "LOCAL_RANK": rank}
+            options = {"env": environment, "cwd": ROOT, "stdout": said, "stderr": said}
+            both.append(process := subprocess.Popen([sys.executable, *command], **options))
+            ends.callback(lambda process=process: (process.kill(), process.wait()))  # one may wait for the other
+        wait_until(lambda: all(process.poll() == 0 for process in both) or any(process.poll() for process in both), 180)
+        said.seek(0)
+        assert [process.poll() for process in both] == [0, 0], said.read()
 
 
 LONGEST = [  # first, so that no process is left alone with one of them

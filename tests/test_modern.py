@@ -1,8 +1,7 @@
 """What a person would lose with the modern recipes: the paper's method, and a generator that plays at once."""
 
 import math
-import os
-import subprocess
+import runpy
 import sys
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT, fit, small
+from conftest import fit, run_as_two, small
 from PIL import Image
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -324,16 +323,13 @@ world.leave()
 """
 
 
-def test_two_processes_share_a_modern_batch_as_one_takes_it(tmp_path):
+def test_two_processes_share_a_modern_batch_as_one_takes_it(tmp_path, monkeypatch):
     """Gradients of gradients are averaged too: after three steps nearly all weights agree to rounding."""
     script = tmp_path / "share.py"
     script.write_text(SHARE)
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
-    for name, launcher in (("one", []), ("two", torchrun)):
-        command = [sys.executable, *launcher, str(script), str(tmp_path / name)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    run_as_two(str(script), str(tmp_path / "two"))
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "one")])
+    runpy.run_path(str(script))
     for one, two in zip(*(torch.load(tmp_path / name) for name in ("one", "two")), strict=True):
         apart = torch.cat([(one[name] - two[name]).abs().flatten() for name in one])
         assert float(apart.quantile(0.99)) < 2e-6 and float(apart.max()) < MODERN[0].learning_rates[0]

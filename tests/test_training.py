@@ -179,48 +179,25 @@ def test_a_batch_that_processes_cannot_share_evenly_is_refused():
 
 
 @pytest.mark.parametrize("recipe", [PERCEPTRON])
-def test_two_processes_match_one_on_the_same_global_batch(recipe, tmp_path):
+def test_two_processes_match_one_on_the_same_global_batch(recipe, train, tmp_path):
     """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding.
 
     Adam divides by a gradient's own size and a leaky ReLU has two slopes, so here and there a unit turns a rounding
     into a part of a step: 1 in 100 weights was off by 2e-6, none by more than 5e-5. Gradients that were
     not averaged would part nearly all weights by some 1e-3 in twelve steps.
     """
-    size = (
-        "--steps",
-        "12",
-        "--batch-size",
-        "32",
-        "--snapshots",
-        "3",
-        "--device",
-        "cpu",
-        "--precision",
-        "fp32",
-        "--no-evaluate",
+    quick = ["--steps", "12", "--batch-size", "32", "--snapshots", "3", "--device", "cpu", "--precision", "fp32"]
+    arguments = [recipe.name, "--data", str(DATA), *quick, "--no-evaluate", "--out"]
+    one = train(*arguments, str(tmp_path / "one"))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
+    two = subprocess.run(
+        [sys.executable, *launcher, str(ROOT / "train.py"), *arguments, str(tmp_path / "two")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    for out, launcher in (
-        ("one", [sys.executable]),
-        (
-            "two",
-            [
-                sys.executable,
-                "-m",
-                "torch.distributed.run",
-                "--standalone",
-                "--local-addr=127.0.0.1",
-                "--nproc-per-node=2",
-            ],
-        ),
-    ):
-        arguments = [str(ROOT / "train.py"), recipe.name, "--data", str(DATA), "--out", str(tmp_path / out), *size]
-        done = subprocess.run(
-            [*launcher, *arguments],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    for done in (one, two):
         assert done.returncode == 0 and "Warning" not in done.stderr, done.stderr
     for name, tensors in weights(tmp_path / "one").items():
         for key, value in tensors.items():
