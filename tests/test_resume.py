@@ -1,5 +1,6 @@
 """What a person would lose when a training breaks off: nothing that was saved, and how to go on is said."""
 
+import contextlib
 import errno
 import os
 import random
@@ -8,12 +9,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import DATA, ROOT, assert_same_run, fit, small, stop_at
+from conftest import DATA, ROOT, assert_same_run, fit, run_as_two, small, stop_at
 from waiting import wait_until
 
 from gan_demo import control, recipes, training
@@ -154,70 +156,81 @@ def test_a_longer_length_goes_on_from_a_finished_run(mnist, tmp_path):
     assert run.steps[-1] == 20 and 10 in run.steps and run.config.length == 20
 
 
-def command(out: Path, *more: str) -> list[str]:
-    size = ("--steps", "300", "--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32")
-    arguments = (
-        "cdcgan-mnist",
-        "--with",
-        "slim",
-        "--data",
-        str(DATA),
-        "--out",
-        str(out),
-        *size,
-        "--no-evaluate",
-        *more,
-    )
-    return [sys.executable, str(ROOT / "train.py"), *arguments]
+def arguments(out: Path, *more: str) -> list[str]:
+    how = ("--batch-size", "8", "--snapshots", "8", "--device", "cpu", "--precision", "fp32", "--no-evaluate")
+    what = ("cdcgan-mnist", "--with", "slim", "--data", str(DATA), "--out", str(out))
+    return [*what, "--steps", "300", *how, *more]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def start(out: Path, *more: str) -> subprocess.Popen:
+def start(out: Path, *more: str, program: tuple[str, ...] = ("train.py",)) -> subprocess.Popen:
     return subprocess.Popen(
-        command(out, *more), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, *program, *arguments(out, *more)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+
+
+EAGER = (  # train.py, but that a kill costs a tenth of a second: so many saves are under way that some are hit
+    "-c",
+    "import sys, train; from gan_demo import training; training.SAVE_SECONDS = 0.1; sys.exit(train.main(sys.argv[1:]))",
+)
 
 
 @pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "3"))])
-def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, tmp_path):
+def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, train, tmp_path):
     """kill -9 with no warning; after each kill the folder opens, and --resume goes on from the last save."""
-    subprocess.run(command(tmp_path / "unbroken"), env=environment(), check=True, capture_output=True)
+    length = ("--steps", str(max(300, 50 * kills)))  # so that few of them come too late
     out, moments, ends = tmp_path / "killed", random.Random(0), []
-    for kill in range(kills):
-        process = start(out, *(["--resume"] if (out / "state" / "state.pt").exists() else []))
-        # From the first save on, any moment will do: in a step, in a save, between two files.
-        wait_until((out / "state" / "state.pt").exists)
-        wait_until(lambda kill=kill, process=process: process.poll() is not None or _has_started(out, kill))
+    state = out / "state" / "state.pt"
+    for _ in range(kills):
+        began = time.time()
+        process = start(out, *length, *(["--resume"] if state.exists() else []), program=EAGER)
+        wait_until(partial(is_under_way, process, out, began))
         time.sleep(moments.uniform(0, 0.6))
         process.kill()
         process.communicate()
         ends.append(process.returncode)
         assert Run(out).steps[0] == 0
     assert -signal.SIGKILL in ends, "all of them had ended by themselves"
-    subprocess.run(command(out, "--resume"), env=environment(), check=True, capture_output=True)
+    assert torch.load(state, weights_only=True)["step"] > 0, "no kill came after a save"
+    for folder, more in ((out, ["--resume"]), (tmp_path / "unbroken", [])):
+        done = train(*arguments(folder, *length, *more))
+        assert done.returncode == 0, done.stderr
     assert_same_run(tmp_path / "unbroken", out)
+
+
+def is_under_way(process: subprocess.Popen, out: Path, began: float) -> bool:
+    """Whether any moment will do for a kill from now on: in a step, in a save, between two files.
+
+    The history has to be of this process: that of the one before it says nothing.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if (out / "state" / "state.pt").exists() and (out / "history.csv").stat().st_mtime > began:
+            return True
+    return process.poll() is not None
 
 
 TWO = """
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from gan_demo import data, recipes, training
-data_folder, out, stop, resume = sys.argv[1:]
 training.SAVE_SECONDS = -1  # due at every step: both have to agree
+data_folder, *trainings = sys.argv[1:]
 images, recipe = data.load(replace(recipes.get("mlp-mnist"), batch_size=32, generator_dropout=0.3), data_folder)
-options = training.Options(Path(out), length=8, snapshots=3, resume=resume == "yes")
-trainer = training.Trainer(recipe, images, options)
-step = trainer.train_step
-def stopped_on_the_second():
-    step()
-    if trainer.step == int(stop) and not trainer.world.first:
-        trainer.stopped_by = "SIGTERM"
-trainer.train_step = stopped_on_the_second
-trainer.fit()
+for out, stop, resume in (one.split(",") for one in trainings):
+    options = training.Options(Path(out), length=8, snapshots=3, resume=resume == "yes")
+    trainer = training.Trainer(recipe, images, options)
+    def stopped_on_the_second(step=trainer.train_step):
+        step()
+        if trainer.step == int(stop) and not trainer.world.first:
+            trainer.stopped_by = "SIGTERM"
+    trainer.train_step = stopped_on_the_second
+    trainer.fit()
 trainer.world.leave()
 """
 
@@ -225,39 +238,29 @@ trainer.world.leave()
 def test_two_processes_stop_where_one_is_told_to_and_go_on_as_if_they_had_not(tmp_path):
     script = tmp_path / "two.py"
     script.write_text(TWO)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", "--nproc-per-node=2"]
-    for out, stop, resume, reached in (("whole", 0, "no", 8), ("broken", 5, "no", 5), ("broken", 0, "yes", 8)):
-        arguments = [str(DATA), str(tmp_path / out), str(stop), resume]
-        done = subprocess.run(
-            [sys.executable, *launcher, str(script), *arguments],
-            env={**environment(), "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=180,
-        )
-        assert done.returncode == 0, done.stderr
-        assert Run(tmp_path / out).config.steps == reached
-    assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run_as_two(str(script), str(DATA), f"{whole},0,no", f"{broken},5,no")
+    assert [Run(out).config.steps for out in (whole, broken)] == [8, 5]
+    run_as_two(str(script), str(DATA), f"{broken},0,yes")  # by processes that know nothing of the others
+    assert Run(broken).config.steps == 8
+    assert_same_run(whole, broken)
 
 
-def _has_started(out: Path, kill: int) -> bool:
-    """Whether this process has logged a step, or at the first kill made the folder."""
-    stamp = out / "history.csv"
-    return kill == 0 or (stamp.exists() and time.time() - stamp.stat().st_mtime < 0.5)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_says_how_to_go_on_and_leaves_with_zero(number, tmp_path):
+def test_a_signal_saves_says_how_to_go_on_and_leaves_with_zero(tmp_path):
+    """SIGINT; for SIGTERM see the third of the trainings into one folder, below."""
     process = start(tmp_path / "run", "--steps", "9000")
     wait_until((tmp_path / "run" / "history.csv").exists)
+    assert_stops_at(signal.SIGINT, process, tmp_path / "run")
+
+
+def assert_stops_at(number: signal.Signals, process: subprocess.Popen, folder: Path) -> None:
     process.send_signal(number)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
     assert f"stopped by {number.name}; go on with" in output and "Traceback" not in output
-    run = Run(tmp_path / "run")
+    run = Run(folder)
     assert run.config.steps == run.steps[-1] > 0
-    assert (tmp_path / "run" / "film.webp").exists()
+    assert (folder / "film.webp").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_last_good_snapshot(mnist, tmp_path):
@@ -307,14 +310,14 @@ def test_a_full_disk_stops_with_one_clear_line_and_an_intact_folder(mnist, tmp_p
     assert Run(tmp_path / "run").steps[-1] == 30
 
 
-def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(tmp_path):
-    process = start(tmp_path / "run", "--steps", "9000")
-    wait_until((tmp_path / "run" / "history.csv").exists)
-    (tmp_path / "run").rename(tmp_path / "elsewhere")
-    output, _ = process.communicate(timeout=120)
-    assert process.returncode == 2 and "Traceback" not in output, output
-    assert f"{tmp_path / 'run'} is gone: it was removed or renamed while it was trained" in output
-    assert not (tmp_path / "run").exists()
+def test_a_folder_removed_while_it_trains_ends_in_one_line_and_stays_away(train, tmp_path, after_each_step):
+    run = tmp_path / "run"
+    after_each_step(lambda trainer: run.rename(tmp_path / "elsewhere") if trainer.step == 2 else None)
+    done = train(*arguments(run))
+    assert done.returncode == 2 and not done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"train.py: {run} is gone: it was removed or renamed while it was trained"), done.stderr
+    assert not run.exists()
 
 
 def test_a_folder_made_anew_while_it_was_trained_is_the_new_trainings_alone(tmp_path):
@@ -336,28 +339,25 @@ def test_a_folder_made_anew_while_it_was_trained_is_the_new_trainings_alone(tmp_
     second.communicate()
 
 
-def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(tmp_path):
-    first = start(tmp_path / "run", "--steps", "9000")
-    wait_until((tmp_path / "run" / "state" / "state.pt").exists)
-    before = Run(tmp_path / "run").config
+def test_of_two_trainings_into_one_folder_the_second_is_refused_and_the_first_named(train, tmp_path):
+    run = tmp_path / "run"
+    first = start(run, "--steps", "9000")
+    wait_until((run / "state" / "state.pt").exists)
+    before = Run(run).config
     for more in ([], ["--resume"]):
-        second = subprocess.run(
-            command(tmp_path / "run", *more), env=environment(), capture_output=True, text=True, check=False
-        )
+        second = train(*arguments(run, *more))
         assert second.returncode == 2 and len(second.stderr.strip().splitlines()) == 1, second.stderr
         assert f"is being trained by process {first.pid} on " in second.stderr
-    now = Run(tmp_path / "run").config
+    now = Run(run).config
     assert replace(now, steps=before.steps, seconds=before.seconds) == before  # the first goes on
     first.kill()
     first.communicate()
-    assert (tmp_path / "run" / "state" / "lock").exists()  # and locks nothing any more
-    saved = (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns
-    third = start(tmp_path / "run", "--resume", "--steps", "9000")  # it hears signals once it trains
-    wait_until(lambda: (tmp_path / "run" / "state" / "state.pt").stat().st_mtime_ns > saved)
-    third.send_signal(signal.SIGTERM)
-    output, _ = third.communicate(timeout=60)
-    assert third.returncode == 0, output
-    assert not (tmp_path / "run" / "state" / "lock").exists()
+    assert (run / "state" / "lock").exists()  # and locks nothing any more
+    saved = (run / "state" / "state.pt").stat().st_mtime_ns
+    third = start(run, "--resume", "--steps", "9000")  # it hears signals once it trains
+    wait_until(lambda: (run / "state" / "state.pt").stat().st_mtime_ns > saved)
+    assert_stops_at(signal.SIGTERM, third, run)
+    assert not (run / "state" / "lock").exists()
 
 
 def test_the_time_of_all_sessions_is_added_up_and_pauses_are_left_out(mnist, tmp_path, monkeypatch, after_each_step):
