@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
+from inspect import isgeneratorfunction, signature
 from threading import Thread
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
@@ -16,7 +17,7 @@ from urllib.request import urlopen
 import pytest
 from conftest import ROOT
 
-from gan_demo.benchmark.__main__ import SECTIONS
+from gan_demo.benchmark.__main__ import SECTIONS, main
 from gan_demo.benchmark.distance import far
 from gan_demo.benchmark.growth import Growth
 from gan_demo.benchmark.report import Figure
@@ -39,15 +40,24 @@ def test_a_section_runs_alone_and_its_table_is_in_the_json_too(runs, tmp_path):
     assert f"| {full['median']:,.0f} MiB" in done.stdout
 
 
-def test_wrong_input_is_told_in_one_line(tmp_path):
-    for arguments, word in ((["speed"], "speed"), (["codec", "--runs", tmp_path], "holds no run")):
-        done = benchmark(*arguments)
-        assert done.returncode == 2 and done.stderr.count("\n") == 1 and word in done.stderr
+def test_wrong_input_is_told_in_one_line(tmp_path, monkeypatch, capsys):
+    for arguments, word in ((["speed"], "speed"), (["generation", "--runs", str(tmp_path)], "holds no run")):
+        monkeypatch.setattr(sys, "argv", ["benchmark", *arguments])
+        try:
+            status = main()
+        except SystemExit as left:
+            status = left.code
+        complaint = capsys.readouterr().err
+        assert status == 2 and complaint.count("\n") == 1 and word in complaint
 
 
 @pytest.mark.parametrize("name", SECTIONS)
-def test_every_section_can_be_measured(name):
-    assert callable(import_module(f"gan_demo.benchmark.{name}").measure)
+def test_every_section_hands_its_rows_on_one_by_one_and_its_figures_are_told(name):
+    """As main() takes them: what has been measured is shown while the rest is."""
+    measure = import_module(f"gan_demo.benchmark.{name}").measure
+    assert isgeneratorfunction(measure) and list(signature(measure).parameters) == ["options"]
+    told = [(ROOT / where).read_text() for where in ("README.md", "gan_demo/benchmark/MEASURED.md")]
+    assert any(f"`{name}" in text for text in told)
 
 
 def test_what_was_not_measured_is_not_a_number():
