@@ -28,7 +28,16 @@ def picture(path, colour, size=(40, 30), **options):
     Image.new(mode, size, colour).save(path, **options)
 
 
-def test_mnist_is_all_there_and_nothing_is_fetched(mnist):
+@pytest.fixture
+def unplugged(monkeypatch):
+    """As good as no network: all goes through a proxy at which nothing listens."""
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use for all that follow
+
+
+def test_mnist_is_all_there_and_nothing_is_fetched(mnist, unplugged):
+    assert np.array_equal(data.load(RECIPE, DATA)[0].pixels, mnist.pixels)
     assert mnist.pixels.shape == (60_000, 1, 28, 28) and mnist.pixels.dtype == np.uint8
     assert list(np.bincount(mnist.labels)) == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert mnist.classes == list("0123456789") and mnist.name == "mnist"
@@ -40,14 +49,6 @@ def test_a_damaged_data_set_is_named_with_the_way_out(tmp_path):
     labels.write_bytes(labels.read_bytes()[:1000])
     with pytest.raises(GanDemoError, match=r"MNIST in .* is damaged .*: delete .*raw to download it anew"):
         data.load(RECIPE, tmp_path)
-
-
-@pytest.fixture
-def unplugged(monkeypatch):
-    """As good as no network: all goes through a proxy at which nothing listens."""
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(urllib.request, "_opener", None)  # it keeps the proxies of its first use for all that follow
 
 
 def test_a_data_set_that_cannot_be_downloaded_is_said_and_leaves_nothing_behind(tmp_path, unplugged, monkeypatch):
