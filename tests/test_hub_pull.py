@@ -16,23 +16,23 @@ from gan_demo.player import Player, open_run
 from gan_demo.wire import HubError
 
 
-def test_what_comes_back_makes_the_same_pictures_byte_for_byte(run, double):
-    done = push(run, double)
+def test_what_comes_back_makes_the_same_pictures_byte_for_byte(few, double):
+    done = push(few, double)
     for source in ("me/digits", f"me/digits@{done.tag}", f"me/digits@{done.commit}"):
         fetched = pull(double, source)
         assert fetched.commit == done.commit and not fetched.trouble
-        np.testing.assert_array_equal(Player(fetched.run).film([3, 5]), open_run(SHIPPED).film([3, 5]))
+        np.testing.assert_array_equal(Player(fetched.run).film([3, 5]), open_run(few.path).film([3, 5]))
 
 
-def test_a_cache_that_can_only_be_read_is_enough(run, double, monkeypatch):
-    push(run, double)
+def test_a_cache_that_can_only_be_read_is_enough(few, double, monkeypatch):
+    push(few, double)
     pull(double)
 
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(hub, "write_file", refuse)
-    assert pull(double).run.steps == run.steps
+    assert pull(double).run.steps == few.steps
     [ref] = Path(pull(double).run.path.parent.parent / "refs").iterdir()
     ref.write_text("0" * 40)
     assert not pull(double).trouble
@@ -59,10 +59,10 @@ def test_snapshots_come_when_they_are_needed_and_everything_once(run, double):
                if verb == "GET") == 1  # fmt: skip
 
 
-def test_a_snapshot_that_a_power_cut_emptied_is_fetched_again_and_no_other(run, double):
-    push(run, double)
+def test_a_snapshot_that_a_power_cut_emptied_is_fetched_again_and_no_other(few, double):
+    push(few, double)
     film = Player(pull(double).run).film([1])
-    lost = run.snapshots[3]
+    lost = few.snapshots[3]
     (pull(double).run.path / "snapshots" / lost.file).resolve().write_bytes(b"")
     with double.counting() as seen:
         np.testing.assert_array_equal(Player(pull(double).run).film([1]), film)
@@ -70,21 +70,21 @@ def test_a_snapshot_that_a_power_cut_emptied_is_fetched_again_and_no_other(run, 
 
 
 @pytest.mark.parametrize("trouble", ["answer", "stall", "drop", "gone"])
-def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, run, double):
+def test_what_was_fetched_opens_without_the_hub_and_says_so(trouble, few, double):
     from huggingface_hub import close_session
 
-    done = push(run, double)
+    done = push(few, double)
     Player(pull(double).run).film([1])
     {"answer": lambda: double.answer(503), "stall": double.stall, "drop": double.drop,
      "gone": lambda: (double.__exit__(), close_session())}[trouble]()  # fmt: skip
     with hasty():
         fetched = pull(double)
     assert fetched.commit == done.commit and "me/digits is no folder here and cannot be opened: " in fetched.trouble
-    np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(SHIPPED).film([1]))
+    np.testing.assert_array_equal(Player(fetched.run).film([1]), open_run(few.path).film([1]))
 
 
-def test_half_of_a_hub_that_answers_keeps_nothing_away_that_is_here(run, double):
-    first = push(run, double)
+def test_half_of_a_hub_that_answers_keeps_nothing_away_that_is_here(few, double):
+    first = push(few, double)
     pull(double)
     double.add("me/digits", {"notes.txt": b"a commit"})
     double.answer(503, "paths-info")
@@ -94,12 +94,12 @@ def test_half_of_a_hub_that_answers_keeps_nothing_away_that_is_here(run, double)
     assert pull(double).commit != first.commit
 
 
-def test_a_limit_of_requests_is_told_at_once(run, double, monkeypatch):
+def test_a_limit_of_requests_is_told_at_once(few, double, monkeypatch):
     from huggingface_hub.utils import _http
 
     naps: list[float] = []
     monkeypatch.setattr(_http, "time", SimpleNamespace(**{**vars(time), "sleep": naps.append}))
-    push(run, double)
+    push(few, double)
     double.answer(429, "", RateLimit='"api";r=0;t=290')
     with pytest.raises(HubError, match=r"too many requests \(429\): try again in 290 s"):
         pull(double)
@@ -140,9 +140,9 @@ def test_a_wrong_name_or_revision_says_which(source, says, run, double):
     assert "\n" not in str(caught.value)
 
 
-def test_no_file_is_fetched_any_more_once_the_program_ends(run, double):
+def test_no_file_is_fetched_any_more_once_the_program_ends(few, double):
     """The interpreter waits for all that its threads have queued: for a large run, minutes after Ctrl-C."""
-    push(run, double)
+    push(few, double)
     fetched = pull(double)
     hub.ENDING.set()
     try:
@@ -151,7 +151,7 @@ def test_no_file_is_fetched_any_more_once_the_program_ends(run, double):
     finally:
         hub.ENDING.clear()
     assert not [path for _, path, _ in seen if path.endswith(".safetensors")]
-    assert Player(fetched.run).film([1]).shape[0] == len(run.steps)
+    assert Player(fetched.run).film([1]).shape[0] == len(few.steps)
 
 
 def test_only_a_name_that_is_no_folder_here_means_the_hub(monkeypatch):
@@ -161,17 +161,17 @@ def test_only_a_name_that_is_no_folder_here_means_the_hub(monkeypatch):
         assert not hub.is_hub_id(source)
 
 
-def test_open_run_takes_a_hub_id_and_its_revision(run, double, monkeypatch):
-    done = push(run, double)
+def test_open_run_takes_a_hub_id_and_its_revision(few, double, monkeypatch):
+    done = push(few, double)
     monkeypatch.setattr(hub, "fetch", partial(hub.fetch, endpoint=double.url))
     for arguments in (("me/digits",), (f"me/digits@{done.tag}",), ("me/digits", done.commit)):
-        np.testing.assert_array_equal(open_run(*arguments).generate([7]), open_run(SHIPPED).generate([7]))
+        np.testing.assert_array_equal(open_run(*arguments).generate([7]), open_run(few.path).generate([7]))
     with pytest.raises(GanDemoError, match="a folder has no revisions"):
         open_run(SHIPPED, "main")
 
 
-def test_a_push_is_noticed_by_who_watches(run, double):
-    first = push(run, double).commit
+def test_a_push_is_noticed_by_who_watches(few, double):
+    first = push(few, double).commit
     assert hub.newer("me/digits", first, endpoint=double.url) is None
     later = double.add("me/digits", {"notes.md": b"x"}).id
     assert hub.newer("me/digits", first, endpoint=double.url) == later

@@ -74,13 +74,13 @@ def test_what_a_resumed_run_dropped_goes_from_the_repository_too(run, double):
         (lambda file: file.write_bytes(file.read_bytes()[:-1] + b"?"), "is damaged"),
     ],
 )
-def test_a_snapshot_that_is_lost_here_keeps_its_good_copy_there(spoil, says, run, double):
-    push(run, double)
-    file = run.snapshots[3].file
+def test_a_snapshot_that_is_lost_here_keeps_its_good_copy_there(spoil, says, few, double):
+    push(few, double)
+    file = few.snapshots[3].file
     good = double.repos["me/digits"].commits[-1].files
-    spoil(run.path / "snapshots" / file)
+    spoil(few.path / "snapshots" / file)
     with pytest.raises(GanDemoError, match=f"{file} {says}"):
-        push(run, double)
+        push(few, double)
     assert double.repos["me/digits"].commits[-1].files == good
 
 
@@ -113,33 +113,33 @@ def test_a_hub_that_falls_silent_in_the_middle_of_a_push_is_given_up_and_told(ru
     ],
 )
 def test_a_hub_that_refuses_stalls_or_hangs_up_is_one_line_and_nothing_half_done(
-    trouble, says, passing, patience, where, run, double
+    trouble, says, passing, patience, where, few, double
 ):
     if where == "/commit/":
         hub.make_repo("me/digits", endpoint=double.url)
     trouble(double, where)
     with patience(), pytest.raises(HubError, match="me/digits cannot be pushed to: ") as caught:
-        push(run, double)
+        push(few, double)
     assert says in str(caught.value) and "\n" not in str(caught.value) and caught.value.passing is passing
     assert [len(repo.commits) for repo in double.repos.values()] == [1] * len(double.repos)
     double.recover()
-    assert push(run, double).changed
+    assert push(few, double).changed
 
 
-def test_another_model_is_not_replaced(run, double, monkeypatch):
+def test_another_model_is_not_replaced(few, double, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", double.url)
     double.add("me/digits", {"config.json": b'{"architectures": ["Bert"]}', "model.safetensors": b"weights"})
-    for call in (lambda: publish.Publisher("me/digits"), lambda: push(run, double)):
+    for call in (lambda: publish.Publisher("me/digits"), lambda: push(few, double)):
         with pytest.raises(HubError, match="me/digits holds another model, which a push would replace: choose another"):
             call()
     assert len(double.repos["me/digits"].commits) == 1
 
 
-def test_a_later_verdict_gets_a_tag_of_its_own(run, double):
-    (run.path / "metrics.json").rename(run.path / "aside.json")
-    first = push(run, double)
-    (run.path / "aside.json").rename(run.path / "metrics.json")
-    second = push(run, double)
+def test_a_later_verdict_gets_a_tag_of_its_own(few, double):
+    (few.path / "metrics.json").rename(few.path / "aside.json")
+    first = push(few, double)
+    (few.path / "aside.json").rename(few.path / "metrics.json")
+    second = push(few, double)
     assert double.repos["me/digits"].tags == {first.tag: first.commit, second.tag: second.commit}
     assert "metrics.json" in double.repos["me/digits"].at(second.tag).files and first.tag != second.tag
 
@@ -215,15 +215,15 @@ def test_the_client_is_made_once_however_many_repositories_are_asked_for_at_once
     assert len(made) == 1
 
 
-def test_a_tag_that_fails_is_told_apart_from_a_push_that_fails(run, double):
+def test_a_tag_that_fails_is_told_apart_from_a_push_that_fails(few, double):
     double.answer(503, "/tag/")
     with pytest.raises(HubError, match=r"has the whole run, but its tag step-18750-\w+ cannot be set: .* later"):
-        push(run, double)
+        push(few, double)
     double.recover()
-    done = push(run, double)
+    done = push(few, double)
     assert not done.changed and double.repos["me/digits"].tags == {done.tag: done.commit}
 
 
-def test_a_run_that_is_not_finished_gets_no_tag(run, double):
-    run.write_config(replace(run.config, length=run.config.length + 1))
-    assert push(run, double).tag is None and not double.repos["me/digits"].tags
+def test_a_run_that_is_not_finished_gets_no_tag(few, double):
+    few.write_config(replace(few.config, length=few.config.length + 1))
+    assert push(few, double).tag is None and not double.repos["me/digits"].tags
