@@ -101,6 +101,13 @@ def train(capsys) -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
+@pytest.fixture
+def few(run) -> Run:
+    """The shipped run with five of its snapshots, where more would only take longer to push."""
+    run.drop(run.steps[4:-1])
+    return run
+
+
 def run_as_two(*command: str) -> None:
     """Run a command of Python's in two processes that find each other as torchrun's do.
 
@@ -120,13 +127,6 @@ def run_as_two(*command: str) -> None:
         wait_until(lambda: all(process.poll() == 0 for process in both) or any(process.poll() for process in both), 180)
         said.seek(0)
         assert [process.poll() for process in both] == [0, 0], said.read()
-
-
-@pytest.fixture
-def few(run) -> Run:
-    """The shipped run with five of its snapshots, where more would only take longer to push."""
-    run.drop(run.steps[4:-1])
-    return run
 
 
 LONGEST = [  # first, so that no process is left alone with one of them
@@ -201,15 +201,29 @@ def mnist() -> Images:
 
 @pytest.fixture(scope="session")
 def digits_run(mnist, tmp_path_factory) -> Path:
-    """A conditional run on real digits, a few steps long: a folder as train.py leaves it."""
+    """A conditional run on real digits, a few steps long: a folder as train.py leaves it.
+
+    xdist's processes, whose folders of this session lie side by side, make it once together.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # else the folder above outlives the session
+        folder = folder.parent
+    out = folder / "digits"
+    with FileLock(folder / "digits.lock"):
+        if not out.exists():
+            made = tmp_path_factory.mktemp("made") / "digits"
+            _make_digits(mnist, made)
+            made.rename(out)  # at its end: who finds it finds it whole
+    return out
+
+
+def _make_digits(mnist: Images, out: Path) -> None:
     from gan_demo import card, judge
     from gan_demo.player import open_run
 
-    out = tmp_path_factory.mktemp("runs") / "digits"
     recipe = small(recipes.get("cdcgan-mnist"), generator_widths=(64, 64, 32), discriminator_widths=(32, 64))
     trainer = fit(recipe, mnist, out, length=60, snapshots=6)
     player = open_run(out)
     metrics = judge.evaluate(trainer.run, player.generate, mnist)
     player.write_ready_film()
     card.write(trainer.run, metrics)
-    return out

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,7 +122,8 @@ def has_saved(stage: Live) -> bool:
     return saved.stat().st_mtime_ns > told.stat().st_mtime_ns
 
 
-def test_a_second_training_has_a_folder_of_its_own_and_each_comes_to_its_end(stage, capsys):
+def test_a_second_training_has_a_folder_of_its_own_and_each_comes_to_its_end(stage, capsys, monkeypatch):
+    monkeypatch.setattr(live, "SNAPSHOTS", 3)  # which take longer than the toy's steps
     for name, rates in (("live-toy-ring", None), ("live-toy-ring-2", (2e-3, 1e-3))):
         job = stage.start(Wish("toy-ring", 300, learning_rates=rates))
         assert job.path.name == name
@@ -250,44 +252,47 @@ def test_of_a_run_that_was_stopped_at_its_start_there_is_nothing_to_push(digits_
     assert stage.push_command() is None
 
 
-def test_a_training_ends_by_itself_at_its_limit_of_time(tmp_path):
-    brief = Live(tmp_path / "runs", DATA, limit=0.5)
-    brief.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: not brief.running)
-    assert brief.job.ended[0] == "stopped"
-    assert "Stopped at its limit of time at step" in brief.job.ended[1]
+def trained_on(stage: Live) -> None:
+    """Go on, and wait for a step more than there was."""
+    before = rows(stage)[-1]["step"]
+    stage.go_on()
+    wait_until(lambda: rows(stage)[-1]["step"] > before)
 
 
-def test_a_stop_from_elsewhere_is_not_told_as_the_limit(stage):
-    stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage), 300)
-    stage.job.process.terminate()
+def ended(stage: Live) -> str:
     wait_until(lambda: not stage.running)
-    assert stage.job.ended[0] == "stopped" and stage.job.ended[1].startswith("Stopped at step")
+    kind, sentence = stage.job.ended
+    assert kind == "stopped"
+    return sentence
 
 
-def test_one_of_many_visitors_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
-    stage.private = False
+def refused(act: Callable[[], None]) -> None:
+    with pytest.raises(GanDemoError, match="has had its hour here"):
+        act()
+
+
+def test_what_ended_a_training_is_told_as_such_and_a_visitor_holds_the_stage_for_an_hour_at_most(stage, monkeypatch):
+    """Three endings of one training: each costs a process's start."""
+    stage.limit = 0.5
     stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage), 300)
+    assert "Stopped at its limit of time at step" in ended(stage)
+    stage.limit = live.LIMIT_SECONDS
+    trained_on(stage)
+    stage.job.process.terminate()  # from elsewhere: not the limit, of which the log still tells
+    assert ended(stage).startswith("Stopped at step")
+    stage.private = False  # one of many visitors
+    with monkeypatch.context() as later:
+        later.setattr(live, "SLOT_SECONDS", 0)
+        refused(stage.go_on)
+    trained_on(stage)
     stage.pause()
     monkeypatch.setattr(live, "SLOT_SECONDS", 0)
     stage.go_on()  # to end a pause is in nobody's way
-    for act in (stage.pause, lambda: (stage.stop(), wait_until(lambda: not stage.running), stage.go_on())):
-        with pytest.raises(GanDemoError, match="has had its hour here"):
-            act()
-    stage.private = True
-    stage.go_on()
-    assert stage.running
-
-
-def test_a_pause_that_nobody_ends_is_told_as_such(stage):
-    stage.start(Wish("mlp-mnist", 30_000))
-    wait_until(lambda: rows(stage), 300)
+    refused(stage.pause)
+    stage.private = True  # whose stage it is holds it for as long as it likes
     stage.pause()
     stage.job.process.send_signal(signal.SIGINT)  # as the trainer ends it by itself, after ten minutes
-    wait_until(lambda: not stage.running)
-    assert stage.job.ended[0] == "stopped" and "Stopped after a pause that nobody ended at step" in stage.job.ended[1]
+    assert "Stopped after a pause that nobody ended at step" in ended(stage)
 
 
 def test_a_training_stops_when_the_process_that_steers_it_is_gone(mnist, tmp_path, monkeypatch):
