@@ -182,7 +182,7 @@ EAGER = (  # train.py, but that a kill costs a tenth of a second: so many saves 
 @pytest.mark.parametrize("kills", [int(os.environ.get("GAN_DEMO_KILLS", "3"))])
 def test_a_run_killed_at_random_moments_ends_as_the_unbroken_one(kills, train, tmp_path):
     """kill -9 with no warning; after each kill the folder opens, and --resume goes on from the last save."""
-    length = ("--steps", str(max(300, 50 * kills)))  # so that few of them come too late
+    length = ("--steps", str(max(300, 30 * kills)))  # so that few of them come too late
     out, moments, ends = tmp_path / "killed", random.Random(0), []
     state = out / "state" / "state.pt"
     for _ in range(kills):
