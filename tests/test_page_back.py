@@ -146,8 +146,7 @@ def test_a_request_that_hangs_holds_up_no_later_one(app, visit, players):
 
 def test_a_right_click_moves_nothing_and_the_next_film_comes(app, visit, players):
     visitor = visit(app).open(model="a-plain", seed=3)
-    box = visitor.page.locator("#film .seek").bounding_box()
-    visitor.page.mouse.move(box["x"] + 5, box["y"] + 5)
+    visitor.page.locator("#film .seek").hover(position={"x": 5, "y": 5})
     visitor.page.mouse.down(button="right")  # its end is the menu's
     visitor.sees(players["a-plain"].film(range(3, 19))[-1])
     visitor.page.locator("#seed input").fill("4")
