@@ -20,7 +20,7 @@ from gan_demo.errors import GanDemoError
 from gan_demo.machine import cores, memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # whatever the name says, and no program
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # for PostScript Pillow runs a program
 MAX_PIXELS = 64_000_000  # of one picture, before it is scaled down: a larger one is a mistake or a bomb
 MAX_BYTES = 4 * MAX_PIXELS  # of its file
 CHUNK = 256  # pictures that are decoded as one task

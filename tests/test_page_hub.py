@@ -201,7 +201,7 @@ def test_where_it_is_allowed_a_visitor_opens_one_and_a_link_restores_it(runs, gr
     page.get_by_role("button", name="Hub …").click()
     dialog.get_by_role("button", name="Open").click()  # it is the page's run already
     visitor.sees(open_run(growing.whole.path).film(range(8, 24))[2])
-    other = visit(app).open(model="me/digits", seed=7, step=10)
+    other = visit(app).open(model="me/digits@main", seed=7, step=10)  # which is what names no revision
     other.sees(film[1])
     with urlopen(f"{app.url}/gradio_api/film/library.json") as answer:
         assert [run["key"] for run in json.load(answer)["runs"]] == ["b-classes"]  # no one else's list

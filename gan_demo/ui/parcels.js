@@ -35,7 +35,8 @@ gan.parcels = (() => {
     return { files: named, beside: parts.length - kept.length };
   }
 
-  /* Of a drop's items, or of chosen files, the pictures: {files: [[name, file]], beside: how many are left out}. Items are looked at now: later they are gone. */
+  /* Of a drop's items, or of chosen files, the pictures: {files: [[name, file]], beside: how many are left out}. Items are
+     looked at now: later they are gone. */
   async function dropped(items) {
     const entries = [...items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
     const all = [];

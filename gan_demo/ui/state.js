@@ -49,7 +49,8 @@ window.gan = (() => {
   let odd = false; // the seed's field shows no seed of ours: it is empty, or what it says was refused
   let trigger = null; // asks Gradio to show the state: set by attach()
 
-  const run = (key = state.model) => library.runs.find((one) => one.key === key?.replace(/@main$/, "")); // what has no revision is there
+  /* The run of that key; the Hub's main branch is the one that names no revision. */
+  const run = (key = state.model) => library.runs.find((one) => [key, key?.replace(/@main$/, "")].includes(one.key));
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
   function wholeSeed(value) {
