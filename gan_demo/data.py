@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,7 +158,8 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
             if "download=True" in str(error):  # torchvision's advice, which it gives of no file that it cannot read
                 download = True
                 print(f"{dataset.title} is not whole in {path}: unpacking or downloading it", file=sys.stderr)
-            read = reader(str(path), train=train, download=True)
+            with _one_download(path, dataset):
+                read = reader(str(path), train=train, download=True)
         pixels, labels = np.asarray(read.data), np.asarray(read.targets, np.int64)
         if len(pixels) != len(labels) or not len(pixels):
             raise ValueError(f"{len(pixels)} images but {len(labels)} labels")
@@ -175,6 +177,25 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
     pixels = resize(pixels, recipe.image_size)
     return Images(np.ascontiguousarray(pixels), labels, list(dataset.classes), recipe.dataset)
+
+
+@contextmanager
+def _one_download(path: Path, dataset: Dataset) -> Iterator[None]:
+    """A data set is downloaded by one process at a time: the next one waits, and finds it there."""
+    from huggingface_hub.utils import WeakFileLock
+
+    lock = path / f".{dataset.torchvision}.lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(WeakFileLock(lock, timeout=0.5))
+        except TimeoutError:
+            print(f"another process downloads {dataset.title} into {path}: waiting for it", file=sys.stderr)
+            held.enter_context(WeakFileLock(lock))
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
 
 
 def _remove_empty(path: Path, packed: str) -> None:

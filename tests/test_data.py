@@ -4,9 +4,11 @@ import contextlib
 import io
 import os
 import shutil
+import time
 import tracemalloc
 import urllib.request
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from conftest import DATA
 from PIL import EpsImagePlugin, Image
+from torchvision.datasets import MNIST
 
 from gan_demo import data, pictures, recipes
 from gan_demo.errors import GanDemoError
@@ -67,6 +70,24 @@ def test_a_download_that_broke_off_is_not_called_damaged(tmp_path, unplugged):
     (raw / "train-images-idx3-ubyte.gz").write_bytes(bytes(1000))
     with pytest.raises(GanDemoError, match=r"could not be downloaded .* check the network"):
         data.load(RECIPE, tmp_path)
+
+
+def test_two_trainings_at_once_download_a_data_set_once(tmp_path, monkeypatch, capsys):
+    downloads = []
+
+    def download(reader):
+        if not reader._check_exists():
+            downloads.append(Path(reader.raw_folder))
+            Path(reader.raw_folder).mkdir(parents=True)
+            time.sleep(1.5)
+            shutil.copytree(DATA / "MNIST" / "raw", reader.raw_folder, dirs_exist_ok=True)
+
+    monkeypatch.setattr(MNIST, "download", download)  # for the network, which the tests have not
+    with ThreadPoolExecutor() as pool:
+        read = list(pool.map(lambda _: data.load(RECIPE, tmp_path)[0], range(2)))
+    assert downloads == [tmp_path / "MNIST" / "raw"] and [len(images.pixels) for images in read] == [60_000] * 2
+    assert capsys.readouterr().err.count(f"another process downloads MNIST into {tmp_path}: waiting for it") == 1
+    assert [child.name for child in tmp_path.iterdir()] == ["MNIST"]
 
 
 def test_a_folder_that_is_not_there_is_a_slip_and_no_place_to_download_into(tmp_path, unplugged, monkeypatch):
