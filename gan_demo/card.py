@@ -89,10 +89,21 @@ def text(run: Run, metrics: dict[str, Any] | None, repo_id: str | None = None, e
     return _merged(metadata, front, names) + theirs
 
 
-def own_words(existing: str) -> list[str]:
-    """The lines of a card that a person wrote around our part; its front matter is left out."""
-    body = FRONT.sub("", existing.lstrip("\ufeff").replace("\r\n", "\n"), count=1)
-    return [line for line in OURS.sub("", body).splitlines() if line.strip()]
+def lost(run: Run, card: str, renewed: str) -> list[str]:
+    """What a person wrote into a run's card and the renewed one lacks: lines around our part, front matter's keys."""
+    (front, words), (new_front, new_words) = _own(card), _own(renewed)
+    ours = _metadata(run, None, None)
+    keys = [key for key, value in front.items() if value not in (new_front.get(key), ours.get(key))]
+    return [line for line in words if line not in new_words] + [f"{key}: {front[key]}" for key in keys]
+
+
+def _own(card: str) -> tuple[dict[str, Any], list[str]]:
+    """A card's front matter without our figures, and the lines around our part."""
+    text = card.lstrip("\ufeff").replace("\r\n", "\n")
+    front = FRONT.match(text)
+    keys = (_load(front[1]) or {}) if front else {}
+    lines = OURS.sub("", text[front.end() if front else 0 :]).splitlines()
+    return {key: keys[key] for key in keys if key != "model-index"}, [line for line in lines if line.strip()]
 
 
 # ---------------------------------------------------------------- front matter
@@ -142,9 +153,9 @@ def _merged(ours: dict[str, Any], front: re.Match[str] | None, names: set[str]) 
     """
     if not front:
         return _dump(ours)
-    theirs = _load(front[1])
+    theirs, as_it_is = _load(front[1]), front[0].removesuffix("\n") + "\n"
     if theirs is None:  # it cannot be read: what a person broke, a person mends
-        return front[0]
+        return as_it_is
     outdated = {key for key in ABOUT if theirs.get(key) != ours.get(key)} if _is_of_a_run(theirs) else set()
     added = {key: value for key, value in ours.items() if key not in theirs or key in outdated}
     if "model-index" in theirs:
@@ -154,7 +165,7 @@ def _merged(ours: dict[str, Any], front: re.Match[str] | None, names: set[str]) 
             added |= {"model-index": renewed} if renewed else {}
     lines = "".join(part for part in KEY.split(front[1]) if part.partition(":")[0] not in outdated)
     if not (added or outdated):
-        return front[0]
+        return as_it_is
     return "---\n" + lines + (_dump(added).removeprefix("---\n") if added else "---\n")
 
 

@@ -4,11 +4,11 @@ A repository holds the run folder as it is, but `state/`. Only files that the co
 """
 
 import inspect
+import json
 import os
-import re
 import shutil
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,65 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from gan_demo.errors import GanDemoError
 from gan_demo.files import is_whole, write_file
-from gan_demo.run import MAX_SNAPSHOTS, SNAPSHOT_NAME, Run
+from gan_demo.naming import COMMIT, INDEX, MAIN, MB, SIDE_FILES, files_of, names_of, parse, parse_target, stale
+from gan_demo.run import MAX_SNAPSHOTS, Run
 from gan_demo.wire import READ_SECONDS, HubError, Token, check_installed, connect, explained
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi, ModelInfo
 
-MAIN = "main"
-REPO_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*")
-REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
-COMMIT = re.compile(r"[0-9a-f]{40}")
-MB = 10**6
-INDEX = "snapshots/index.json"
 ENDING = threading.Event()  # the program is: no further file is fetched
-
-# What a run folder may hold beside its snapshots, and the size that no honest file exceeds.
-SIDE_FILES = {
-    "config.json": MB,
-    INDEX: MB,
-    "history.csv": 16 * MB,
-    "metrics.json": 4 * MB,
-    "film.webp": 16 * MB,
-    "film.json": MB,
-    "discriminator.safetensors": 512 * MB,
-}
-PICTURES = ("README.md", "curves.png", "samples/real.png", "samples/training.webp")
-SAMPLE_NAME = re.compile(r"samples/step-\d{8,12}\.png")
 MAX_BYTES = 2000 * MB  # of all that is fetched from one repository
-
-
-# ---------------------------------------------------------------- names
-
-
-def is_hub_id(source: object) -> bool:
-    """Whether `source` can only mean `user/name[@revision]`: it has that form, and no such folder is here."""
-    if not isinstance(source, str) or not REPO_ID.fullmatch(source.partition("@")[0]):
-        return False
-    return not os.path.exists(source)  # of which a name that is too long is none
-
-
-def parse(source: str, revision: str | None = None) -> tuple[str, str]:
-    """Repository and revision of `user/name[@revision]`; GanDemoError where it is not of that form."""
-    repo_id, _, named = source.partition("@")
-    bad = not REPO_ID.fullmatch(repo_id) or len(repo_id) > 96 or any(part in repo_id for part in ("--", ".."))
-    if bad or repo_id.endswith((".", "-", ".git")) or ("@" in source and not named):
-        raise GanDemoError(f"{source[:120]!r} names no repository of the Hub: give USER/NAME or USER/NAME@REVISION")
-    if named and revision not in (None, named):
-        raise GanDemoError(f"{source[:120]!r} and revision {str(revision)[:60]!r} disagree: give one of them")
-    revision = named or revision or MAIN
-    if not REVISION.fullmatch(revision) or ".." in revision or len(revision) > 200 or revision.endswith(".lock"):
-        raise GanDemoError(f"{revision[:60]!r} is no revision: give a branch, a tag or a commit of {repo_id}")
-    return repo_id, revision
-
-
-def parse_target(repo_id: str) -> str:
-    """The repository to push to; GanDemoError where `repo_id` is not of the form USER/NAME."""
-    name, revision = parse(repo_id)
-    if revision != MAIN or "@" in repo_id:
-        raise GanDemoError(f"{repo_id[:120]!r} names a revision: a push goes to USER/NAME, and is tagged by itself")
-    return name
 
 
 # ---------------------------------------------------------------- push
@@ -91,14 +41,6 @@ class Pushed:
     changed: bool
 
 
-def files_of(run: Run) -> list[str]:
-    """The files of the folder that a push sends, in order: those of the contract that are there, never state/."""
-    snapshots = [f"snapshots/{snapshot.file}" for snapshot in run.snapshots]
-    samples = [f"samples/step-{step:08d}.png" for step in run.steps]
-    names = [*SIDE_FILES, "model.safetensors", *PICTURES, *snapshots, *samples]
-    return [name for name in names if (run.path / name).is_file()]
-
-
 def make_repo(repo_id: str, private: bool = False, *, token: Token = None, endpoint: str | None = None) -> None:
     """Make the repository where there is none; HubError where that fails."""
     _make_repo(connect(token, endpoint), parse_target(repo_id), private)
@@ -112,7 +54,7 @@ def _make_repo(api: "HfApi", repo_id: str, private: bool) -> str:
         there = api.model_info(repo_id)
         if private and not there.private:
             raise HubError(f"{repo_id} is public already: make it private on its page, or leave --private out")
-        if _names(there) & {"config.json", "model.safetensors"} and INDEX not in _names(there):
+        if names_of(there) & {"config.json", "model.safetensors"} and INDEX not in names_of(there):
             raise HubError(f"{repo_id} holds another model, which a push would replace: choose another name")
         return url
 
@@ -144,14 +86,10 @@ def push(
     return Pushed(url, commit, _tag(api, repo_id, commit, run), commit != before.sha)
 
 
-def _names(info: "ModelInfo") -> set[str]:
-    return {sibling.rfilename for sibling in info.siblings or []}
-
-
 def _known_card(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str | None:
     """The repository's card; where it has none the folder's, or None."""
     theirs = run.path / "README.md"
-    if "README.md" in _names(before):  # of that very commit: of a branch the cache would answer where the Hub does not
+    if "README.md" in names_of(before):  # of that commit: of a branch the cache would answer where the Hub does not
         theirs = Path(api.hf_hub_download(repo_id, "README.md", revision=before.sha))
     return theirs.read_text(encoding="utf-8", errors="replace") if theirs.exists() else None
 
@@ -173,9 +111,13 @@ def _commit(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str:
     return str(done.oid)
 
 
-def stale(before: "ModelInfo", names: Iterable[str]) -> list[str]:
-    """What a repository holds of another run, or of this one's past, and that is none of these files."""
-    return sorted(name for name in _names(before) - set(names) if _is_a_runs(name))
+def last_snapshot(api: "HfApi", repo_id: str, before: "ModelInfo") -> str:
+    """The sha256 of the last snapshot that a repository lists; "" where it lists none."""
+    with suppress(ValueError, KeyError, TypeError, IndexError):  # whatever a stranger wrote there
+        if INDEX in names_of(before):
+            index = Path(api.hf_hub_download(repo_id, INDEX, revision=before.sha)).read_text()
+            return str(json.loads(index)["snapshots"][-1]["sha256"])
+    return ""
 
 
 def _tag(api: "HfApi", repo_id: str, commit: str, run: Run) -> str | None:
@@ -186,15 +128,6 @@ def _tag(api: "HfApi", repo_id: str, commit: str, run: Run) -> str | None:
     with explained(f"{repo_id} has the whole run, but its tag {tag} cannot be set"):
         api.create_tag(repo_id, tag=tag, revision=commit, exist_ok=True)
     return tag
-
-
-def _is_a_runs(name: str) -> bool:
-    """Whether a repository's file is one that a push writes and nobody else."""
-    folder, _, file = name.partition("/")
-    written = name in SIDE_FILES or name == "model.safetensors" or (name in PICTURES and name != "README.md")
-    return (
-        written or bool(SAMPLE_NAME.fullmatch(name)) or (folder == "snapshots" and bool(SNAPSHOT_NAME.fullmatch(file)))
-    )
 
 
 # ---------------------------------------------------------------- pull
@@ -221,13 +154,15 @@ def fetch(
     endpoint: str | None = None,
     limit: int = MAX_BYTES,
     cache: Path | None = None,
+    ended: threading.Event = ENDING,
 ) -> Fetched:
     """Fetch config, index and the last weights of `user/name[@revision]`; the other snapshots when they are read.
 
     Sizes are known, and held against `limit` bytes in all, before any weight is fetched. A pinned commit that is here
     needs no request, and anything that is here opens without a network. `token=False`, for a name that a stranger
     gave, sends no token and shows nothing that the Hub would not show to everyone: no cache answers in its place.
-    `cache` is a folder to keep everything in; None is huggingface_hub's own.
+    `cache` is a folder to keep everything in; None is huggingface_hub's own. Once `ended` is set nothing more is
+    fetched, and that folder is cleared away.
     Raises HubError (`passing` where the Hub could not be asked), or GanDemoError where the repository holds no run
     that may be opened.
     """
@@ -239,7 +174,7 @@ def fetch(
         try:
             run = _ask(connect(token, endpoint), repo_id, revision, own, limit, cache)
         except HubError as error:  # the Hub or half of it is silent, or the disk is full: what was there before is good
-            run = _cached(repo_id, revision, cache) if own and error.passing else None
+            run = _cached(repo_id, revision, cache, in_part=True) if own and error.passing else None
             if run is None:
                 raise
             trouble = str(error)
@@ -249,9 +184,11 @@ def fetch(
         api = connect(token, endpoint)
         sizes = _sizes(api, repo_id, commit, names)
         _check_snapshots(run, sizes, names, limit)
-        there = [name for name in names if (run.path / name).exists()]  # in part, or whole by now
-        broken = [name for name in there if not is_whole(run.path / name, sizes[name])]
-        _download(api, repo_id, commit, names, cache, broken)
+        try:
+            _download(api, repo_id, commit, {name: sizes[name] for name in names}, cache, ended)
+        finally:
+            if ended.is_set() and cache:  # it was cleared away meanwhile, and what was on its way has made it anew
+                shutil.rmtree(cache, ignore_errors=True)
 
     run.fetch = get
     return Fetched(run, commit, trouble)
@@ -311,14 +248,21 @@ def forget_other_commits(run: Run) -> None:
             content.unlink(missing_ok=True)
 
 
-def _cached(repo_id: str, revision: str, cache: Path | None) -> Run | None:
-    """The run as the cache holds it, or None where it lacks a file of those that are fetched first."""
+def _cached(repo_id: str, revision: str, cache: Path | None, in_part: bool = False) -> Run | None:
+    """The run as the cache holds it, or None where it lacks a file of those that are fetched first.
+
+    A power cut may have left an empty one: that is lacking, too, unless `in_part`.
+    """
     from huggingface_hub import try_to_load_from_cache
 
     config = try_to_load_from_cache(repo_id, "config.json", cache_dir=cache, revision=revision)
     if not isinstance(config, str):
         return None
-    run = _open(Path(config).parent, repo_id)
+    folder = Path(config).parent
+    there = [folder / name for name in SIDE_FILES if (folder / name).exists()]
+    if not (in_part or all(path.stat().st_size for path in there)):
+        return None
+    run = _open(folder, repo_id)
     last = run.snapshots[-1].file if run.snapshots else "index.json"  # fetched last, so the others are here too
     return run if (run.path / "snapshots" / last).exists() else None
 
@@ -341,20 +285,20 @@ def _fetch_first(api: "HfApi", repo_id: str, commit: str, limit: int, cache: Pat
     for name, size in sizes.items():
         if size > SIDE_FILES[name]:
             raise HubError(f"{repo_id}: {name} has {size:,} bytes, more than a run's may have: open another")
-    first = [INDEX, "config.json"]
+    first = {name: sizes.pop(name) for name in (INDEX, "config.json")}
     run = _open(_download(api, repo_id, commit, first, cache), repo_id)
     if len(run.snapshots) > MAX_SNAPSHOTS:
         raise HubError(f"{repo_id} lists {len(run.snapshots):,} snapshots, more than {MAX_SNAPSHOTS:,}: open another")
-    total = sum(sizes.values()) + sum(snapshot.bytes for snapshot in run.snapshots)
+    total = sum(first.values()) + sum(sizes.values()) + sum(snapshot.bytes for snapshot in run.snapshots)
     if total > limit:
         raise HubError(f"{repo_id} has {total:,} bytes, more than the {limit:,} that may be fetched here: open another")
-    rest = [name for name in sizes if name not in first]
-    if rest:
-        _download(api, repo_id, commit, rest, cache)
+    if sizes:
+        _download(api, repo_id, commit, sizes, cache)
     if run.snapshots:
         last = [f"snapshots/{run.snapshots[-1].file}"]
-        _check_snapshots(run, _sizes(api, repo_id, commit, last), last, limit)
-        _download(api, repo_id, commit, last, cache)
+        sizes = _sizes(api, repo_id, commit, last)
+        _check_snapshots(run, sizes, last, limit)
+        _download(api, repo_id, commit, sizes, cache)
     return run
 
 
@@ -377,17 +321,28 @@ def _check_snapshots(run: Run, sizes: dict[str, int], names: Sequence[str], limi
 
 
 def _download(
-    api: "HfApi", repo_id: str, commit: str, names: Sequence[str], cache: Path | None, broken: Collection[str] = ()
+    api: "HfApi",
+    repo_id: str,
+    commit: str,
+    sizes: dict[str, int],
+    cache: Path | None,
+    ended: threading.Event = ENDING,
 ) -> Path:
-    """Bring files by exact name into the cache, several at a time, `broken` ones anew; the folder that holds them."""
-    place: dict[str, Any] = {"revision": commit, "cache_dir": cache, "etag_timeout": READ_SECONDS}
+    """Bring files by exact name into the cache, several at a time, broken ones anew; the folder that holds them."""
+    from huggingface_hub import try_to_load_from_cache
+
+    place: dict[str, Any] = {"revision": commit, "cache_dir": cache}
 
     def one(name: str) -> Path:
-        if ENDING.is_set():  # the interpreter would wait for all that are in the queue
-            raise HubError(f"{repo_id} was not fetched: the program is ending, start it again")
+        if ENDING.is_set() or ended.is_set():  # the interpreter would wait for all that are in the queue
+            why = "the program is ending, start it" if ENDING.is_set() else "it made way for others here, open it"
+            raise HubError(f"{repo_id} was not fetched: {why} again")
         with explained(f"{repo_id}: {name} cannot be fetched"):
-            return Path(api.hf_hub_download(repo_id, name, force_download=name in broken, **place))
+            there = try_to_load_from_cache(repo_id, name, **place)
+            broken = isinstance(there, str) and not is_whole(Path(there), sizes[name])
+            got = api.hf_hub_download(repo_id, name, force_download=broken, etag_timeout=READ_SECONDS, **place)
+            return Path(got)
 
-    with ThreadPoolExecutor(min(8, len(names))) as pool:
-        paths = list(pool.map(one, names))
-    return paths[0].parents[names[0].count("/")]
+    with ThreadPoolExecutor(min(8, len(sizes))) as pool:
+        paths = list(pool.map(one, sizes))
+    return paths[0].parents[next(iter(sizes)).count("/")]

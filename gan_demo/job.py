@@ -17,9 +17,9 @@ from gan_demo import card, data, devices, recipes, training
 from gan_demo.cost import discriminator_of, generator_of
 from gan_demo.datasets import DATASETS
 from gan_demo.errors import GanDemoError
-from gan_demo.hub import parse_target
 from gan_demo.lock import only_one
 from gan_demo.machine import duration
+from gan_demo.naming import parse_target
 from gan_demo.networks import build
 from gan_demo.parallel import World, place
 from gan_demo.pictures import Images

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from gan_demo import film as films
-from gan_demo import hub
+from gan_demo import hub, naming
 from gan_demo import latents as lat
 from gan_demo.config import Config
 from gan_demo.cost import Cost, cost, discriminator_of, generator_of, most_products
@@ -378,7 +378,7 @@ def open_run(source: str | Path, revision: str | None = None) -> Player:
 
     Raises GanDemoError, in one line, where it cannot be opened.
     """
-    if isinstance(source, str) and hub.is_hub_id(source):
+    if isinstance(source, str) and naming.is_hub_id(source):
         return Player(hub.fetch(source, revision).run)
     if revision is not None:
         raise GanDemoError(f"{source} is no repository of the Hub: a folder has no revisions, leave it out")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from gan_demo import card, hub
+from gan_demo import card, hub, naming
 from gan_demo.errors import GanDemoError
 from gan_demo.run import Run
 from gan_demo.wire import GIVE_UP_SECONDS, HubError, check_online, connect, explained
@@ -29,7 +29,7 @@ class Publisher:
 
         Raises GanDemoError then. Where the Hub cannot be asked just now, training starts and a line says so.
         """
-        self.repo_id, self.private = hub.parse_target(repo_id), private
+        self.repo_id, self.private = naming.parse_target(repo_id), private
         check_online(self.repo_id)
         try:
             hub.make_repo(self.repo_id, private)
@@ -56,8 +56,7 @@ class Publisher:
         """The repository's card, renewed. A folder's card that says more than that one is kept in state/, and told."""
         renewed, path = card.text(run, metrics, self.repo_id, theirs), run.path / "README.md"
         here = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-        kept = card.own_words(renewed)
-        if lost := [line for line in card.own_words(here) if line not in kept]:
+        if lost := card.lost(run, here, renewed):
             run.write("state/README.md", here)
             _say(
                 f"{self.repo_id} has a card of its own, without {lost[0][:60]!r}: the folder's is kept as "
@@ -82,7 +81,7 @@ class SnapshotPusher:
         pauses: tuple[float, float] = (30, 600),
     ):
         """`pauses`: seconds before the first new try, and before any later one at most. GanDemoError for a bad name."""
-        self.repo_id, self.private, self.pauses = hub.parse_target(repo_id), private, pauses
+        self.repo_id, self.private, self.pauses = naming.parse_target(repo_id), private, pauses
         self._endpoint = endpoint
         self._api: HfApi | None = None
         self._folder = Path()
@@ -146,8 +145,10 @@ class SnapshotPusher:
             if not self._sent:  # what is there of an earlier run would stand beside this one's steps
                 before = self._api.model_info(self.repo_id)
                 listed = (f"snapshots/{entry['file']}" for entry in entries)  # one that is lost here stays there
-                ours = [*listed, *contents, *hub.files_of(Run(self._folder))]
-                deletions = [CommitOperationDelete(name) for name in hub.stale(before, ours)]
+                known = {entry["sha256"] for entry in entries}
+                goes_on = hub.last_snapshot(self._api, self.repo_id, before) in known
+                ours = [*listed, *contents, *(naming.files_of(Run(self._folder)) if goes_on else [])]
+                deletions = [CommitOperationDelete(name) for name in naming.stale(before, ours)]
             self._api.preupload_lfs_files(self.repo_id, additions, free_memory=False)  # what takes long
             if self._closed.is_set():  # the whole folder is on its way by now: an older index may not follow it
                 return

@@ -11,6 +11,7 @@ from gan_demo.errors import GanDemoError
 
 Weights = dict[str, np.ndarray]
 HALF_MAX = float(np.finfo(np.float16).max)
+MAX_HEADER = 2**18  # bytes, of ours 10,000: a stranger's of some megabytes would keep a page busy for seconds
 
 
 def quantize(weights: Weights, axes: Mapping[str, int]) -> Weights:
@@ -73,9 +74,11 @@ def load_weights(data: bytes, where: str) -> Weights:
     Raises GanDemoError where they are damaged or not finite, or hold a scale of nothing: `dequantize` drops scales
     unseen.
     """
+    end = 8 + int.from_bytes(data[:8], "little")
+    if end > MAX_HEADER:
+        raise GanDemoError(f"{where} is damaged (its header is too long): fetch or train the run again")
     try:
         stored = safetensors.numpy.load(data)
-        end = 8 + int.from_bytes(data[:8], "little")
         signature = json.loads(data[8:end]).get("__metadata__", {}).get("sha256")
     except Exception as error:  # a stranger's file finds many ways to be none
         reason = str(error).partition("\n")[0][:120] or type(error).__name__

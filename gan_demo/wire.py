@@ -4,6 +4,7 @@ import errno
 import functools
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -40,14 +41,18 @@ _BOUNDING = threading.Lock()
 def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
     """A client of the Hub at `endpoint` (HF_ENDPOINT where None).
 
-    Raises HubError where huggingface_hub is missing or too old, or the proxy is of a kind that it does not know.
+    Raises HubError where huggingface_hub is missing or too old, or cannot use the proxy or certificates of the
+    environment.
     """
     check_installed()
     _leave_xet_out()
     try:
         with _BOUNDING:  # functools.cache keeps no second thread out
             _bound_waiting()
-    except (ImportError, ValueError) as error:
+    except OSError as error:
+        why = error.strerror or _first_line(error)
+        raise HubError(f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({why}): mend it") from None
+    except Exception as error:  # ImportError, ValueError, and what the HTTP library calls a bad URL
         raise HubError(
             f"the proxy of HTTPS_PROXY or ALL_PROXY will not do: give one that speaks HTTP ({_first_line(error)})"
         ) from None
@@ -57,11 +62,14 @@ def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
 
 
 def check_installed() -> None:
-    """Raise HubError where huggingface_hub is missing or too old for what is done with it here."""
+    """Raise HubError where huggingface_hub is missing, too old for what is done with it here, or wrongly set."""
     try:
         import huggingface_hub as hub
+        import huggingface_hub.constants
     except ImportError:
         here = "none"
+    except ValueError as error:
+        raise HubError(f"huggingface_hub cannot be used ({_first_line(error)}): mend its HF_ variables") from None
     else:
         if hasattr(hub, "set_client_factory"):
             return
@@ -132,11 +140,12 @@ def explained(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HfHubHTTPError
 
     http_error: Any = HfHubHTTPError.__mro__[1]  # HTTPError of the HTTP library that is in use
+    bad_url = sys.modules[http_error.__module__.split(".")[0]].InvalidURL
     try:
         yield
     except GanDemoError:
         raise
-    except (http_error, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:  # the last two: odd JSON
+    except (http_error, bad_url, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:  # those: odd JSON
         raise _explain(error, what) from None
 
 
@@ -165,6 +174,8 @@ def _explain(error: BaseException, what: str) -> HubError:
     if response is not None:
         return _explain_status(response, what)
     name = type(error).__name__
+    if name == "InvalidURL":
+        return HubError(f"{what}: its address will not do ({_first_line(error)}): mend HF_ENDPOINT")
     if "Timeout" in name:
         return HubError(f"{what}: the Hub does not answer: try again later", passing=True)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -176,7 +187,8 @@ def _explain(error: BaseException, what: str) -> HubError:
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):  # it names a path
         why = f"the cache cannot be used ({error.strerror})"
         return HubError(f"{what}: {why}: set HF_HOME to a folder that can be written", passing=True)
-    return HubError(f"{what}: {_first_line(error) or name}; try again later")
+    told = error.strerror if isinstance(error, OSError) and error.filename else _first_line(error)  # it names a path
+    return HubError(f"{what}: {told or name}; try again later")
 
 
 def _explain_status(response: Any, what: str) -> HubError:

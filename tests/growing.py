@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from browser import STEPS, App
 
-from gan_demo import hub
+from gan_demo import naming
 from gan_demo.run import Run
 
 SOON = 30_000  # ms: a page looks at a folder every 3 s, at the Hub every 15
@@ -44,7 +44,7 @@ class Growing:
     def files(self) -> dict[str, bytes]:
         """What a push while training sends."""
         run = Run(self.path)
-        return {name: (self.path / name).read_bytes() for name in hub.files_of(run)}
+        return {name: (self.path / name).read_bytes() for name in naming.files_of(run)}
 
 
 @pytest.fixture

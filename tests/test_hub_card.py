@@ -65,6 +65,13 @@ def test_words_in_the_folders_card_that_the_repositorys_has_not_are_kept_and_tol
     assert f"'To my cat.': the folder's is kept as {run.path / 'state/README.md'}" in capfd.readouterr().err
     sent = double.repos["me/digits"].commits[-1].files
     assert not [name for name in sent if name.startswith("state/")] and b"To my cat." not in sent["README.md"]
+    (run.path / "state/README.md").unlink()
+    card.write(run, metrics)
+    text = (run.path / "README.md").read_text().replace("license: unknown\n", "license: cc-by-4.0\nlanguage: en\n")
+    (run.path / "README.md").write_text(text)
+    publisher.publish(run, metrics)
+    assert (run.path / "state/README.md").read_text() == text
+    assert "without 'license: cc-by-4.0': the folder's is kept" in capfd.readouterr().err
 
 
 def test_a_card_that_cannot_be_fetched_is_not_taken_from_the_cache(run, double):
@@ -96,7 +103,13 @@ def test_what_a_person_writes_while_a_push_is_on_its_way_is_not_lost(run, double
 
 @pytest.mark.parametrize(
     "theirs",
-    ["Only prose.\n", "---\nlicense: [broken\n---\nProse.\n", "---\r\nlicense: mit\r\n---\r\nProse.\r\n", "\n\n"],
+    [
+        "Only prose.\n",
+        "---\nlicense: [broken\n---",
+        "---\nlicense: [broken\n---\nProse.\n",
+        "---\r\nlicense: mit\r\n---\r\nProse.\r\n",
+        "\n\n",
+    ],
 )
 def test_a_card_that_a_person_began_is_kept_and_ours_follows(theirs, run):
     merged = card.text(run, None, "me/digits", theirs)

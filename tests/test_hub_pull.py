@@ -1,5 +1,9 @@
 """What a person would lose: the run that was pushed, the same on any machine, or the word that says what is missing."""
 
+import os
+import re
+import subprocess
+import sys
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 from hub_double import ROOT, SHIPPED, hasty, pull, push
 
-from gan_demo import hub
+from gan_demo import hub, naming
 from gan_demo.errors import GanDemoError
 from gan_demo.player import Player, open_run
 from gan_demo.wire import HubError
@@ -67,6 +71,16 @@ def test_a_snapshot_that_a_power_cut_emptied_is_fetched_again_and_no_other(few, 
     with double.counting() as seen:
         np.testing.assert_array_equal(Player(pull(double).run).film([1]), film)
     assert [path for method, path, _ in seen if method == "GET" and "/cdn/" in path] == [f"/cdn/{lost.sha256}"]
+
+
+@pytest.mark.parametrize("name", ["config.json", "snapshots/index.json", "discriminator.safetensors", "history.csv"])
+def test_any_file_that_a_power_cut_emptied_is_fetched_again(name, few, double):
+    commit = push(few, double).commit
+    whole = (few.path / name).read_bytes()
+    for source in ("me/digits", f"me/digits@{commit}"):
+        path = pull(double, source).run.path / name
+        path.resolve().write_bytes(b"")
+        assert (pull(double, source).run.path / name).read_bytes() == whole
 
 
 @pytest.mark.parametrize("trouble", ["answer", "stall", "drop", "gone"])
@@ -130,6 +144,7 @@ def test_a_hub_that_cannot_be_asked_and_no_cache_is_one_line(double):
         ("me/digits@main/..", "is no revision"),
         ("me/digits@", "names no repository"),
         ("../me/digits", "names no repository"),
+        ("me-/digits@" + "0" * 40, "names no repository"),
         ("me/dig its", "names no repository"),
     ],
 )
@@ -138,6 +153,23 @@ def test_a_wrong_name_or_revision_says_which(source, says, run, double):
     with pytest.raises(GanDemoError, match=says) as caught:
         pull(double, source)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SSL_CERT_FILE", "/gone/ca.pem", "the certificates of SSL_CERT_FILE .*No such file"),
+        ("SSL_CERT_FILE", __file__, "the certificates of SSL_CERT_FILE "),
+        ("HTTPS_PROXY", "http://proxy.example:port", "the proxy of HTTPS_PROXY .*port"),
+        ("HF_ENDPOINT", "http://[::1", "HF_"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", "huggingface_hub cannot be used .*soon.* HF_"),
+    ],
+)
+def test_a_wrong_word_in_the_environment_is_one_line(variable, value, says):
+    fetch = "from gan_demo import hub\ntry: hub.fetch('me/digits')\nexcept hub.HubError as error: print(error)"
+    machine = {**os.environ, "PYTHONPATH": str(ROOT), "HF_ENDPOINT": "http://127.0.0.1:9"} | {variable: value}
+    done = subprocess.run([sys.executable, "-c", fetch], env=machine, capture_output=True, text=True, check=False)
+    assert re.fullmatch(f".*{says}.*\n", done.stdout) and not done.stderr, done
 
 
 def test_no_file_is_fetched_any_more_once_the_program_ends(few, double):
@@ -156,9 +188,9 @@ def test_no_file_is_fetched_any_more_once_the_program_ends(few, double):
 
 def test_only_a_name_that_is_no_folder_here_means_the_hub(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert hub.is_hub_id("me/digits") and hub.is_hub_id("me/digits@v1")
+    assert naming.is_hub_id("me/digits") and naming.is_hub_id("me/digits@v1")
     for source in ("checkpoints/dcgan-mnist", "digits", "a/b/c", "/me/digits", "../me", "", None, Path("me/digits")):
-        assert not hub.is_hub_id(source)
+        assert not naming.is_hub_id(source)
 
 
 def test_open_run_takes_a_hub_id_and_its_revision(few, double, monkeypatch):

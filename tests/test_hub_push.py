@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from hub_double import SECRET, SHIPPED, hasty, push
 
-from gan_demo import hub, publish, wire
+from gan_demo import hub, naming, publish, wire
 from gan_demo.errors import GanDemoError
 from gan_demo.wire import HubError
 
@@ -26,7 +26,7 @@ def test_a_run_goes_up_in_one_tagged_commit_and_nothing_that_is_not_its_own(run,
     whole = {path.relative_to(SHIPPED).as_posix() for path in SHIPPED.rglob("*") if path.is_file()}
     assert set(sent) == {".gitattributes", *whole} and len(whole) > 2 * len(run.snapshots)
     assert not any(SECRET.encode() in data for data in [*sent.values(), *double.objects.values()])
-    for name in hub.files_of(run):
+    for name in naming.files_of(run):
         assert sent[name] == (run.path / name).read_bytes()
     assert repo.tags == {done.tag: done.commit} and done.tag.startswith("step-18750-")
     assert done.url == f"{double.url}/me/digits" and done.changed and not repo.private

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hub_double import SHIPPED, HubDouble, pull
 from waiting import wait_until
 
-from gan_demo import hub, wire
+from gan_demo import hub, naming, wire
 from gan_demo.config import read_config
 from gan_demo.errors import GanDemoError
 from gan_demo.networks import build_discriminator
@@ -77,6 +78,13 @@ def test_an_honest_run_of_a_stranger_plays_and_only_what_the_contract_names_is_f
     assert {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()} == set(files)
 
 
+def test_weights_with_a_header_that_takes_seconds_to_read_are_refused(files, double):
+    nothing = {f"{number:06d}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for number in range(5000)}
+    header = json.dumps(nothing).encode()
+    put(files, len(header).to_bytes(8, "little") + header)
+    refused(double, files, f"{LAST} is damaged .its header is too long")
+
+
 def test_a_pickle_under_a_snapshots_name_is_never_opened(files, double, tmp_path):
     put(files, pickle.dumps(Bomb(tmp_path / "harm")))
     refused(double, files, f"{LAST} is damaged")
@@ -133,7 +141,7 @@ def test_a_config_that_is_refused_costs_no_weights(files, double):
 
 @pytest.mark.parametrize("name", ["config.json", "snapshots/index.json", "film.json"])
 def test_a_file_too_large_to_be_honest_is_not_fetched(name, files, double):
-    files[name] = b" " * (hub.SIDE_FILES[name] + 1)
+    files[name] = b" " * (naming.SIDE_FILES[name] + 1)
     refused(double, files, f"{name} has 1,000,001 bytes, more than a run's may have")
     assert not fetched_names(double)
 
@@ -185,6 +193,25 @@ def test_what_visitors_open_by_name_has_limits(limit, value, says, files, double
     assert not library.guests and LAST not in fetched_names(double)
     assert not list(own_cache.parent.rglob("models--*"))
     assert guests.Guests(library).open("evil/run").result(60) == "evil/run"
+
+
+def test_of_a_visitors_run_that_makes_way_in_the_middle_of_a_film_nothing_stays(files, double, own_cache, monkeypatch):
+    monkeypatch.setattr(hub, "connect", lambda token, _: wire.connect(token, double.url))
+    double.add("evil/run", files)
+    library = Library([str(SHIPPED)], allow_hub=True)
+    assert guests.Guests(library).open("evil/run").result(60) == "evil/run"
+    run, source = library.run("evil/run"), library._sources["evil/run"]
+    double.stall("/cdn/")
+    with ThreadPoolExecutor() as pool:
+        film = pool.submit(run.need, run.steps)
+        wait_until(lambda: double.asked("/cdn/") > 1)
+        source.drop()
+        double.recover()
+        double.released.set()
+        with pytest.raises(GanDemoError) as caught:
+            film.result(60)
+    assert str(own_cache.parent) not in str(caught.value)
+    assert not list(own_cache.parent.rglob("models--evil--run"))
 
 
 def stored(files: dict[str, bytes]) -> dict[str, np.ndarray]:

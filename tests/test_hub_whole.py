@@ -21,7 +21,7 @@ from hub_double import SHIPPED, TOKEN
 from playwright.sync_api import expect
 from waiting import wait_until
 
-from gan_demo import hub
+from gan_demo import hub, naming
 from gan_demo.player import Player, open_run
 from gan_demo.run import Run
 
@@ -107,7 +107,7 @@ def test_train_push_meanwhile_pull_elsewhere_the_same_pictures_byte_for_byte(
     assert [commit.title.split()[0] for commit in repo.commits[1:-1]] == ["step"] * (len(repo.commits) - 2)
     assert early.commit != last.id and hub.newer("me/digits", early.commit, endpoint=double.url) == last.id
     assert {name: data for name, data in last.files.items() if name != ".gitattributes"} == {
-        name: (out / name).read_bytes() for name in hub.files_of(run)
+        name: (out / name).read_bytes() for name in naming.files_of(run)
     }
     here, machine = film_here(out), {"url": double.url, "home": tmp_path / "elsewhere"}
     assert film_elsewhere("me/digits", **machine) == here
@@ -193,7 +193,7 @@ def git_repo(tmp_path_factory) -> Path:
     """The shipped run as a plain git repository, with a tag, where olah looks for models."""
     folder = tmp_path_factory.mktemp("mirror") / "models" / "me" / "digits"
     run = Run(SHIPPED)
-    for name in hub.files_of(run):
+    for name in naming.files_of(run):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((SHIPPED / name).read_bytes())
     git(folder, "init", "--quiet", "--initial-branch=main")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan_demo import hub
+from gan_demo import naming
 from gan_demo.errors import GanDemoError, without_path
 from gan_demo.run import Run, folders
 from gan_demo.ui.cache import ByteCache
@@ -50,7 +50,7 @@ class Library:
         self._pictures, self._tiles = ByteCache(CACHE_BYTES), ByteCache(TILES_BYTES)
         self._turns, self._fetching = Turns(), Turns(at_once=8)  # who waits for the Hub is in nobody's way
         for name in sources:
-            if hub.is_hub_id(name):
+            if naming.is_hub_id(name):
                 self._waiting.append(Repository(name))
             else:
                 self._waiting += [Folder(path) for path in folders(name, ", a Hub id")]

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 
-from gan_demo import hub
+from gan_demo import hub, naming
 from gan_demo.errors import GanDemoError, without_path
 from gan_demo.run import Run
 from gan_demo.wire import MissingError
@@ -91,9 +91,9 @@ class Repository:
 
     def __init__(self, source: str, guest: bool = False, limit: int = hub.MAX_BYTES):
         """`guest`: a visitor named it, so no token is sent. GanDemoError where `source` is not of the form."""
-        repo_id, revision = hub.parse(source)
+        repo_id, revision = naming.parse(source)
         self.repo_id, self.revision = repo_id, revision
-        self.name = repo_id if revision == hub.MAIN else f"{repo_id}@{revision}"
+        self.name = repo_id if revision == naming.MAIN else f"{repo_id}@{revision}"
         self.trouble, self.pending = "", True
         self.hopeless = False  # whether the Hub says that there is no such thing
         self.gone = False  # whether it is no longer for everyone to see, and a visitor opened it
@@ -103,7 +103,7 @@ class Repository:
         self._limit = limit
         self._shown: Run | None = None
         self._grew = False  # since it was first fetched
-        self._dropped = False
+        self._dropped = threading.Event()
         self._came: Run | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -120,7 +120,7 @@ class Repository:
 
     @property
     def pinned(self) -> bool:
-        return bool(hub.COMMIT.fullmatch(self.revision))
+        return bool(naming.COMMIT.fullmatch(self.revision))
 
     @property
     def _stays(self) -> bool:
@@ -138,7 +138,9 @@ class Repository:
 
     def fetch(self) -> hub.Fetched:
         """Fetch it here and now. Raises GanDemoError."""
-        fetched = hub.fetch(self.repo_id, self.revision, token=self._token, limit=self._limit, cache=self.cache)
+        fetched = hub.fetch(
+            self.repo_id, self.revision, token=self._token, limit=self._limit, cache=self.cache, ended=self._dropped
+        )
         if not fetched.run.snapshots:
             raise GanDemoError(f"{self.name} has no snapshot yet: open it again once its training has pushed one")
         return fetched
@@ -153,7 +155,7 @@ class Repository:
 
     def drop(self) -> None:
         """Clear its own cache away: it will not be asked for again."""
-        self._dropped = True
+        self._dropped.set()
         if self._shown:
             self._shown.fetch = None  # nothing more comes for who still reads it
         if self.cache:
@@ -174,9 +176,13 @@ class Repository:
             self.gone = bool(self.commit) and self._token is False and isinstance(error, MissingError)
             if not self.commit:  # else what is on show stays good, and its commit is shown beside it
                 self.trouble, self.hopeless = str(error), isinstance(error, MissingError)
+        except Exception:  # a defect, which the log tells; the page would be silent
+            if not self.commit:
+                self.trouble = f"{self.name} cannot be opened: the log of this page says why"
+            raise
         finally:
             self._next = time.monotonic() + (HUB_SECONDS if self.commit else FIRST_SECONDS)
-            if self._dropped:  # meanwhile
+            if self._dropped.is_set():  # meanwhile
                 self.drop()
 
     def live(self) -> bool | None:
