@@ -19,7 +19,7 @@ def choose_device(name: str) -> torch.device:
             f"there is no {name} device here: choose one of {', '.join(k for k, v in there.items() if v)}"
         )
     if name == "cuda":  # one GPU for each process of torchrun
-        index, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        index, count = _local_rank(), torch.cuda.device_count()
         if index >= count:
             raise GanDemoError(
                 f"{count} GPUs are here for {index + 1} processes or more: give torchrun as many as GPUs"
@@ -28,6 +28,21 @@ def choose_device(name: str) -> torch.device:
         torch.backends.cudnn.deterministic = True
         return torch.device("cuda", index)
     return torch.device(name)
+
+
+def _local_rank() -> int:
+    word = os.environ.get("LOCAL_RANK", "").strip() or "0"
+    if not word.isdecimal() or len(word) > 6:
+        raise GanDemoError(f"LOCAL_RANK {word[:40]!r} names no GPU: start it with torchrun, or unset it")
+    return int(word)
+
+
+def has_room(device: torch.device, size: int) -> bool:
+    """Whether so many bytes of pictures may lie on the device: half of what is free there, for the networks want some.
+
+    A CPU and MPS share the machine's memory, in which the pictures are anyway.
+    """
+    return device.type != "cuda" or size <= torch.cuda.mem_get_info(device)[0] // 2
 
 
 def has_bf16(device: torch.device) -> bool:

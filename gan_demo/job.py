@@ -29,6 +29,9 @@ from gan_demo.publish import Publisher
 from gan_demo.recipe import Recipe, full_name
 from gan_demo.run import Run, check_free, disk_explained
 
+# What torch says, beside OutOfMemoryError, of a GPU that other programs have filled.
+GPU_FULL = ("MPS backend out of memory", "CUDA error: out of memory", "_ALLOC_FAILED", "device(s) is/are busy")
+
 
 def show_recipes() -> None:
     """Print a table of the recipes."""
@@ -116,13 +119,13 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
             "this machine has too little memory for the pictures: give fewer with --data, or a smaller --image-size"
         ) from None
     except RuntimeError as error:  # torch.OutOfMemoryError is one
-        gpu = isinstance(error, torch.OutOfMemoryError) or "MPS backend out of memory" in str(error)
+        gpu = isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in GPU_FULL)
         if not gpu and not any(words in str(error) for words in ("can't allocate memory", "not enough memory")):
             raise
         raise GanDemoError(
             f"{'the GPU' if gpu else 'this machine'} has too little memory for {recipe.name} in batches of "
-            f"{recipe.batch_size}: give a smaller --batch-size or --precision bf16, and another --out where this one "
-            "holds a run by now"
+            f"{recipe.batch_size}: give a smaller --batch-size or --precision bf16, end what else is at work there, "
+            "and give another --out where this one holds a run by now"
         ) from None
 
 

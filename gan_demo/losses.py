@@ -70,7 +70,7 @@ class Relativistic:
     def discriminator(recipe: Recipe, look: Look, real: Batch, fake: Batch, draw: Draw) -> tuple[Terms, Terms]:
         """The pairing term, R1 and R2; D(real) is how probable a real image is the real one of its pair."""
         (on_real, r1), (on_fake, r2) = (_penalised(recipe, look, *batch) for batch in (real, fake))
-        ahead = on_real.source - on_fake.source
+        ahead = on_real.source.float() - on_fake.source.float()
         terms = {"d_pair": F.softplus(-ahead).mean(), "r1": r1, "r2": r2}
         terms |= _d_class(recipe, on_real, real, on_fake, fake)
         return terms, _scores(ahead, -ahead)
@@ -81,7 +81,8 @@ class Relativistic:
         with torch.no_grad():
             on_real = look(*real)
         on_fake = look(*fake)
-        return {"g": F.softplus(on_real.source - on_fake.source).mean()} | _g_class(recipe, on_fake, fake)
+        ahead = on_real.source.float() - on_fake.source.float()
+        return {"g": F.softplus(ahead).mean()} | _g_class(recipe, on_fake, fake)
 
 
 def _penalised(

@@ -246,8 +246,12 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def room(count: int, channels: int, size: int) -> np.ndarray:
-    """Room for so many pictures: uint8 (N, C, size, size); GanDemoError where this machine has too little memory."""
-    need, there = count * size * size * channels, memory()
+    """Room for so many pictures: uint8 (N, C, size, size); GanDemoError where this machine has too little memory.
+
+    Each of torchrun's processes on it holds all of them.
+    """
+    copies = os.environ.get("LOCAL_WORLD_SIZE", "")
+    need, there = count * size * size * channels * int(copies if copies.isdecimal() else 1), memory()
     if there and need > there // 2:  # the networks want some, too
         raise GanDemoError(
             f"{count:,} pictures of {size}x{size} take {need / 2**30:.1f} GiB, more than half of this machine's memory "

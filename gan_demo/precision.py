@@ -2,7 +2,6 @@
 
 import gc
 import time
-from dataclasses import replace
 
 import torch
 
@@ -33,13 +32,15 @@ def choose(name: str, device: torch.device, recipe: Recipe, classes: int) -> str
 
 
 def _step_seconds(device: torch.device, recipe: Recipe, classes: int) -> dict[str, float]:
-    """Seconds of the fastest step on random images in each precision, taken in turn."""
-    if device.type == "cpu":
-        recipe = replace(recipe, batch_size=min(recipe.batch_size, CPU_BATCH))
-    gans = {name: GAN(recipe, classes, World(device), device, name) for name in ("fp32", "bf16")}
-    shape = (recipe.batch_size, recipe.channels, recipe.image_size, recipe.image_size)
+    """Seconds of the fastest step in each precision, taken in turn, on a process's share of a batch of noise."""
+    world = World(device)
+    world.check_batch(recipe.batch_size)
+    count = recipe.batch_size // world.size
+    count = min(count, CPU_BATCH) if device.type == "cpu" else count
+    gans = {name: GAN(recipe, classes, world, device, name) for name in ("fp32", "bf16")}
+    shape = (count, recipe.channels, recipe.image_size, recipe.image_size)
     images = torch.randint(256, shape, dtype=torch.uint8, device=device)
-    batch: Batch = images, torch.zeros(recipe.batch_size, dtype=torch.int64, device=device)
+    batch: Batch = images, torch.zeros(count, dtype=torch.int64, device=device)
     seconds: dict[str, list[float]] = {name: [] for name in gans}
     warm_up = WARM_UP + 1 if device.type == "cuda" else 1
     for _ in range(warm_up + ROUNDS):

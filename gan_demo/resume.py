@@ -35,6 +35,7 @@ def write(trainer: "Trainer", random_states: list[RandomStates]) -> None:
         "summed": trainer.summed,
         "unscheduled": trainer.unscheduled,
         "snapshots": trainer.snapshots,
+        "images": trainer.real.digest,
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
@@ -49,7 +50,8 @@ def read(trainer: "Trainer", run: Run) -> None:
     """
     path = run.path / "state" / "state.pt"
     try:
-        _restore(trainer, torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        _restore(trainer, state)
     except FileNotFoundError:
         raise GanDemoError(
             f"{run.path} cannot be resumed (state/ is missing: it is never pushed, and a training killed at its start "
@@ -59,6 +61,8 @@ def read(trainer: "Trainer", run: Run) -> None:
         raise GanDemoError(
             f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
         ) from None
+    if state.get("images", trainer.real.digest) != trainer.real.digest:
+        raise GanDemoError(f"{run.path} was trained on other pictures than these: give the same --data as before")
     if trainer.step > trainer.options.length:
         raise GanDemoError(f"{run.path} is at step {trainer.step:,} already: give --steps {trainer.step} or more")
     if trainer.world.first:

@@ -14,12 +14,13 @@ import torch
 from tqdm import tqdm
 
 from gan_demo import control, film, latents, resume
+from gan_demo.batches import RealImages, batches_per_epoch
 from gan_demo.config import MOVED, Config
 from gan_demo.devices import describe
 from gan_demo.ema import CALIBRATION
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
-from gan_demo.losses import Batch, Terms
+from gan_demo.losses import Terms
 from gan_demo.networks import output_axes, weights_of
 from gan_demo.parallel import World
 from gan_demo.pictures import Images
@@ -33,6 +34,7 @@ CPU = torch.device("cpu")
 LARGE = 10_000_000  # bytes of a discriminator's file from which on it is stored in 8 bit
 SNAPSHOTS = 32
 SAVE_SECONDS = 60  # at most this much work is lost by a kill
+ASK_SECONDS = 5  # until each of several processes knows of a signal: torchrun waits for 30
 LOOK_SECONDS = 1  # a training that is steered logs and obeys at least so often,
 PICTURE_SECONDS = 10  # and shows what it makes
 
@@ -60,14 +62,9 @@ def schedule(length: int, count: int) -> list[int]:
     return sorted({round(knee * ((1 + length / knee) ** fraction - 1)) for fraction in fractions} | {0, length})
 
 
-def batches_per_epoch(images: int, recipe: Recipe) -> int:
-    """Batches of real images in one pass over the data; the last, smaller one is left out."""
-    return max(1, images // recipe.batch_size)
-
-
 def steps_of(epochs: float, images: int, recipe: Recipe) -> int:
     """Training steps in so many passes; a step takes one real batch for each discriminator update."""
-    return max(1, round(epochs * batches_per_epoch(images, recipe) / recipe.discriminator_steps))
+    return max(1, round(epochs * batches_per_epoch(images, recipe.batch_size) / recipe.discriminator_steps))
 
 
 class Trainer:
@@ -95,20 +92,14 @@ class Trainer:
         self.carried = 0  # of these, how many an earlier session took: no part of this one's speed
         self.finite = torch.zeros((), dtype=torch.int64, device=self.device)  # of these, how many before one not finite
         self.idle = 0.0  # seconds of pauses, for which all clocks stand still
-        self._load_data()
+        self.real = RealImages(images, len(self.classes), recipe.batch_size, options.seed, self.device, self.world)
         self.run = self._open_folder()
         self.last_snapshot = self.run.steps[-1] if self.run.steps else None  # every process keeps count
         self.schedule = set(schedule(options.length, self.snapshots))
         self.log_every = max(1, min(100, options.length // LOGS))
+        self.ask_every = 1  # steps between two questions of several processes to each other
 
     # ---------------------------------------------------------------- making
-
-    def _load_data(self) -> None:
-        self.pixels = torch.from_numpy(self.images.pixels).to(self.device)
-        labels = self.images.labels if self.classes else None
-        self.labels = torch.zeros(len(self.pixels), dtype=torch.int64) if labels is None else torch.from_numpy(labels)
-        self.labels = self.labels.to(self.device)
-        self.order_epoch = -1
 
     def _open_folder(self) -> Run:
         run = self._take_up() if self.options.resume else self._make_folder()
@@ -146,7 +137,7 @@ class Trainer:
         )
         run = Run.create(options.out, config)
         with disk_explained(options.out):
-            run.write("samples/real.png", film.encode(film.grid(self._some_real(), 4), "PNG"))
+            run.write("samples/real.png", film.encode(film.grid(self.real.sixteen(), 4), "PNG"))
         return run
 
     def _check_images(self, config: Config) -> None:
@@ -160,37 +151,14 @@ class Trainer:
                 "--data as before"
             )
 
-    def _some_real(self) -> np.ndarray:
-        """Sixteen real images, one of each class in turn where there are classes: (16, H, W, C)."""
-        order = np.random.Generator(np.random.Philox(self.options.seed)).permutation(len(self.images.pixels))
-        if self.classes and self.images.labels is not None:
-            by_class = [order[self.images.labels[order] == index] for index in range(len(self.classes))]
-            pools = [pool for pool in by_class if len(pool)]
-            order = np.array([pools[i % len(pools)][i // len(pools) % len(pools[i % len(pools)])] for i in range(16)])
-        return self.images.pixels[order[:16]].transpose(0, 2, 3, 1)
-
     # ---------------------------------------------------------------- one step
 
     def train_step(self) -> None:
         """One step of the networks on as many real batches as the discriminator has updates."""
         k = self.recipe.discriminator_steps
-        terms = self.gan.step([self._real_batch(self.gan.batches + i) for i in range(k)])
+        terms = self.gan.step([self.real.batch(self.gan.batches + i) for i in range(k)])
         self.step += 1
         self._sum(terms)
-
-    def _real_batch(self, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """This process's share of real batch number `batch`: uint8 images (N, C, H, W) and class indices (N,).
-
-        The order of an epoch follows from the seed and the epoch's number alone, so a resume needs no more than those.
-        """
-        epoch, at = divmod(batch, batches_per_epoch(len(self.pixels), self.recipe))
-        if epoch != self.order_epoch:
-            shuffle = torch.Generator().manual_seed(self.options.seed * 1_000_003 + epoch)
-            self.order = torch.randperm(len(self.pixels), generator=shuffle).to(self.device)
-            self.order_epoch = epoch
-        size = self.recipe.batch_size
-        chosen = self.world.share(self.order[at * size : (at + 1) * size])
-        return self.pixels[chosen], self.labels[chosen]
 
     # ---------------------------------------------------------------- the loop
 
@@ -229,18 +197,18 @@ class Trainer:
         return self.follower.steered and self.world.size == 1 and self._now() - since > seconds
 
     def _save_is_due(self) -> bool:
-        """Whether the last save is so long ago; several processes ask each other at the same steps."""
+        """Whether the last save is so long ago; several processes ask each other."""
         late = self._now() - self._saved > SAVE_SECONDS
         if self.world.size == 1:
             return late
-        return self.step % self.log_every == 0 and self.world.any(late)
+        return self.step % self.ask_every == 0 and self.world.any(late)
 
     def _stopping(self) -> bool:
         if self.world.size == 1:
             return bool(self.stopped_by)
-        if self.step % self.log_every == 0 and self.world.any(bool(self.stopped_by)):
+        if self.step % self.ask_every == 0 and self.world.any(bool(self.stopped_by)):
             self.stopped_by = self.stopped_by or "another process"
-        return bool(self.stopped_by) and self.step % self.log_every == 0
+        return bool(self.stopped_by) and self.step % self.ask_every == 0
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -284,11 +252,14 @@ class Trainer:
     def _log(self, bar: tqdm) -> None:
         self._check_finite()
         means = {name: float(value) / self.summed for name, value in self.sums.items()}
-        images = (self.summed - self.carried) * self.recipe.batch_size * self.recipe.discriminator_steps
+        steps = self.summed - self.carried
+        images = steps * self.recipe.batch_size * self.recipe.discriminator_steps
         self.sums, self.summed, self.carried = {}, 0, 0
         self.finite.zero_()
         now = self._now()
         speed = images / max(now - self._logged, 1e-9)
+        slowest = max(self.world.gather((now - self._logged) / max(steps, 1)))
+        self.ask_every = max(1, min(self.log_every, int(ASK_SECONDS / max(slowest, 1e-9))))
         self._logged = now
         if self.world.first:
             self.run.check_there()
@@ -355,9 +326,9 @@ class Trainer:
         self.gan.average.calibrate(*self._calibration())
         averaged, axes = weights_of(self.gan.average.module), output_axes(self.gan.average.module)
         images = self.gan.batches * self.recipe.batch_size
-        epoch = self.gan.batches / batches_per_epoch(len(self.pixels), self.recipe)
+        epoch = self.gan.batches / self.real.per_epoch
         self.run.write(f"samples/step-{self.step:08d}.png", film.encode(film.grid(self._samples(), 4), "PNG"))
-        discriminator = weights_of(self.gan.judging(*self._some_images()))
+        discriminator = weights_of(self.gan.judging(*self.real.some()))
         if sum(value.nbytes for value in discriminator.values()) > LARGE:
             discriminator = quantize(discriminator, output_axes(self.gan.discriminator))
         self.run.write_model(averaged, discriminator, self.step)
@@ -374,11 +345,6 @@ class Trainer:
             hyperparameters=self.recipe.hyperparameters(),
         )
         self.run.write_config(config)
-
-    def _some_images(self) -> Batch:
-        fixed = torch.Generator().manual_seed(self.options.seed)
-        some = torch.randperm(len(self.pixels), generator=fixed)[:CALIBRATION].to(self.device)
-        return self.pixels[some], self.labels[some]
 
     @torch.no_grad()
     def _samples(self) -> np.ndarray:

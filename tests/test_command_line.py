@@ -147,9 +147,17 @@ def test_of_several_processes_one_that_cannot_go_on_waits_for_none(train, tmp_pa
     assert status == 2 and line.startswith("train.py: ") and "holds a run already" in line and line.count("\n") == 1
 
 
-def test_a_gpu_with_too_little_memory_is_one_line(train, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore."),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_a_gpu_with_too_little_memory_is_one_line(error, train, tmp_path, monkeypatch):
     def fail(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
+        raise error
 
     monkeypatch.setattr(job, "_train", fail)
     done = train("mlp-mnist", "--out", str(tmp_path / "run"), "--batch-size", "512")

@@ -317,6 +317,9 @@ def test_pictures_that_no_memory_holds_are_refused_before_they_are_scaled(tmp_pa
     monkeypatch.setattr(pictures, "memory", lambda: 100_000_000)
     recipe = replace(RECIPE, image_size=64)
     assert data.load(recipe, tmp_path)[0].pixels.shape == (2, 3, 64, 64)
+    with monkeypatch.context() as torchrun, pytest.raises(GanDemoError, match=r"2 pictures of 64x64 take .* GiB"):
+        torchrun.setenv("LOCAL_WORLD_SIZE", "4000")
+        data.load(recipe, tmp_path)
     with pytest.raises(GanDemoError, match=r"60,000 pictures of 64x64 take 0.2 GiB.*choose a smaller --image-size"):
         data.load(recipe, DATA)
 

@@ -90,6 +90,10 @@ def test_a_resume_takes_the_same_pictures_and_the_same_plan(mnist, tmp_path):
     others = replace(mnist, pixels=mnist.pixels[:-1], labels=mnist.labels[:-1])
     with pytest.raises(GanDemoError, match=r"on 60,000 images of mnist, and these are 59,999 .* the same --data"):
         fit(small(PERCEPTRON), others, tmp_path / "run", 16, resume=True)
+    pixels = mnist.pixels.copy()
+    pixels[59_999, 0, 14, 14] ^= 1
+    with pytest.raises(GanDemoError, match=r"was trained on other pictures than these: give the same --data"):
+        fit(small(PERCEPTRON), replace(mnist, pixels=pixels), tmp_path / "run", 16, resume=True)
     with pytest.raises(GanDemoError, match=r"at step 8 already: give --steps 8 or more"):
         fit(small(PERCEPTRON), mnist, tmp_path / "run", 5, resume=True)
     before = Run(tmp_path / "run")

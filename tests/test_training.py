@@ -14,7 +14,7 @@ from conftest import DATA, ROOT, assert_same_run, fit, small, weights
 from torch import nn
 
 import train as cli
-from gan_demo import job, judge, precision, recipes, reproduce, training
+from gan_demo import devices, job, judge, precision, recipes, reproduce, training
 from gan_demo.ema import MovingAverage
 from gan_demo.errors import GanDemoError
 from gan_demo.gan import GAN
@@ -87,7 +87,7 @@ def test_snapshots_are_many_early_and_always_hold_the_first_and_the_last_step():
 def test_the_order_of_the_data_is_a_new_permutation_each_epoch(mnist, tmp_path):
     few = replace(mnist, pixels=mnist.pixels[:64], labels=mnist.labels[:64])
     trainer = training.Trainer(small(PERCEPTRON), few, training.Options(out=tmp_path / "run", length=1))
-    epochs = [torch.cat([trainer._real_batch(4 * epoch + at)[0] for at in range(4)]).float() for epoch in range(2)]
+    epochs = [torch.cat([trainer.real.batch(4 * epoch + at)[0] for at in range(4)]).float() for epoch in range(2)]
     assert not torch.equal(*epochs)
     a, b = (np.sort(epoch.flatten(1).sum(1).numpy()) for epoch in epochs)
     np.testing.assert_array_equal(a, b)
@@ -178,6 +178,14 @@ def test_a_batch_that_processes_cannot_share_evenly_is_refused():
             world.check_batch(batch_size)
 
 
+def test_a_gpu_that_torchrun_did_not_name_is_one_line(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for word in ("x", "-1", "9999999"):
+        monkeypatch.setenv("LOCAL_RANK", word)
+        with pytest.raises(GanDemoError, match=f"LOCAL_RANK '{word}' names no GPU: start it with torchrun"):
+            devices.choose_device("cuda")
+
+
 @pytest.mark.parametrize("recipe", [PERCEPTRON])
 def test_two_processes_match_one_on_the_same_global_batch(recipe, train, tmp_path):
     """torchrun with two gloo processes: averaged gradients, so the weights agree to rounding.
@@ -256,7 +264,7 @@ def test_every_picture_is_trained_on_with_its_own_class(tmp_path):
     recipe = small(recipes.get("cdcgan-mnist"))
     trainer = training.Trainer(recipe, images, training.Options(out=tmp_path / "run", length=1))
     for batch in range(8):  # two epochs
-        shown, classes = trainer._real_batch(batch)
+        shown, classes = trainer.real.batch(batch)
         assert classes.tolist() == [int(labels[at]) for at in shown[:, 0, 0, 0]]
 
 

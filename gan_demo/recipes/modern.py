@@ -10,7 +10,11 @@ R3GAN_FACTS = (
      "the same in the generator but at the border, 2x2 means in the discriminator"),
     ("ends", "4x4 learnt basis times a linear layer of the latent; no tanh", "the same, with a bias in the last layer"),
     ("weights at the start", "Fix-up (arXiv:1901.09321): every block the identity", "the same"),
-    ("class", "embedded beside the latent; projection in the discriminator (arXiv:1802.05637)", "the same"),
+    (
+        "class",
+        "embedded beside the latent; projection in the discriminator (arXiv:1802.05637), in 768 numbers",
+        "the same; in the discriminator in 64 numbers",
+    ),
 )  # fmt: skip
 
 SLIM = "a small discriminator and small batches: a run that two CPU cores train in hours"
