@@ -51,7 +51,9 @@ def connect(token: Token = None, endpoint: str | None = None) -> "HfApi":
             _bound_waiting()
     except OSError as error:
         why = error.strerror or _first_line(error)
-        raise HubError(f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({why}): mend it") from None
+        raise HubError(
+            f"the certificates of SSL_CERT_FILE or SSL_CERT_DIR cannot be used ({why}): give one that can, or unset it"
+        ) from None
     except Exception as error:  # ImportError, ValueError, and what the HTTP library calls a bad URL
         raise HubError(
             f"the proxy of HTTPS_PROXY or ALL_PROXY will not do: give one that speaks HTTP ({_first_line(error)})"
@@ -69,7 +71,9 @@ def check_installed() -> None:
     except ImportError:
         here = "none"
     except ValueError as error:
-        raise HubError(f"huggingface_hub cannot be used ({_first_line(error)}): mend its HF_ variables") from None
+        raise HubError(
+            f"huggingface_hub cannot be used ({_first_line(error)}): set its HF_ variables to what can"
+        ) from None
     else:
         if hasattr(hub, "set_client_factory"):
             return
@@ -175,7 +179,7 @@ def _explain(error: BaseException, what: str) -> HubError:
         return _explain_status(response, what)
     name = type(error).__name__
     if name == "InvalidURL":
-        return HubError(f"{what}: its address will not do ({_first_line(error)}): mend HF_ENDPOINT")
+        return HubError(f"{what}: its address will not do ({_first_line(error)}): set HF_ENDPOINT to one that does")
     if "Timeout" in name:
         return HubError(f"{what}: the Hub does not answer: try again later", passing=True)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -21,7 +21,7 @@ FLOORS = {
     "errors": 0, "install": 0, "arguments": 0, "machine": 0, "lock": 1, "files": 1, "datasets": 1, "pictures": 1,
     "recipe": 1, "recipes": 1, "latents": 1, "weights": 1, "film": 1, "wire": 1, "illustrations": 1, "points": 1,
     "control": 2, "networks": 2, "losses": 2, "augment": 2, "capture": 2, "data": 2, "ema": 2, "parallel": 2,
-    "devices": 2, "config": 2, "run": 3, "gan": 3, "inference": 3, "cost": 3,
+    "devices": 2, "config": 2, "run": 3, "naming": 3, "gan": 3, "batches": 3, "inference": 3, "cost": 3,
     "training": 4, "resume": 4, "live": 4, "judge": 4, "player": 4, "hub": 4, "card": 4, "precision": 4,
     "ui": 5, "publish": 5, "reproduce": 5, "job": 6, "benchmark": 6,
 }  # fmt: skip
@@ -29,6 +29,7 @@ PAIRS = {
     ("training", "resume"), ("resume", "training"),  # one room's two halves
     ("recipes", "recipe"),  # the table, and what its rows are
     ("player", "hub"),  # open_run takes a Hub id
+    ("naming", "run"),  # a run's files are a repository's
 }  # fmt: skip
 
 TRAINING = ("training", "resume", "losses", "gan", "ema", "augment", "capture", "parallel", "precision", "judge", "job")
