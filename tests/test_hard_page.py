@@ -161,7 +161,13 @@ def test_who_asks_an_endpoint_for_too_much_is_told_the_limit(client, name, argum
 
 
 @pytest.mark.parametrize(
-    "foreign", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "http://["}]
+    "foreign",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://evil.example", "X-Forwarded-Host": "evil.example"},
+        {"Origin": "http://["},
+    ],
 )
 def test_another_site_s_page_can_ask_nothing_of_this_one(app, foreign):
     for path in (f"{FILM}/open.json?run=a/b", "/gradio_api/live/start.json"):

@@ -163,6 +163,10 @@ def test_ones_own_pictures_and_the_end_of_the_app(stage, visit, tmp_path):
     expect(page.locator("#notice")).to_contain_text("One picture in no class folder left out.")
     page.get_by_role("button", name="Start").click()
     page.wait_for_selector(LIVE, timeout=LONG)
+    expect(page.locator("#class")).to_be_hidden()  # it is that of the run behind, which has digits
+    with page.expect_request(lambda one: "class=1" in one.url, timeout=LONG):
+        page.keyboard.press("1")  # dogs
+    expect(page).not_to_have_url(re.compile("class="))
     run = Run(tmp_path / "live" / "live-cdcgan-mnist-slim")
     assert (run.config.classes, run.config.dataset_images) == (["cats", "dogs"], 40)
     assert run.config.as_recipe().batch_size == 20

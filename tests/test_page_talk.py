@@ -121,8 +121,20 @@ def test_help_lists_the_keys_and_f_fills_the_screen(far_app, visit):
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog", name="What you see")
     expect(dialog).to_contain_text("play and pause")
+    dialog.get_by_label("Letters and digits are keys").click()  # who dictates would press them unawares
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
+    for key in ("?", "p", "f", "7", "End", "Home"):
+        page.keyboard.press(key)
+    expect(dialog).to_be_hidden()
+    assert (visitor.state("talk"), visitor.state("class")) == (False, None)
+    expect(page.locator("#film .now")).to_contain_text("Step 0")  # which no letter does
+    page.reload()
+    visitor.settle()
+    page.get_by_role("button", name="Help and keys").click()
+    expect(dialog.get_by_label("Letters and digits are keys")).not_to_be_checked()
+    dialog.get_by_label("Letters and digits are keys").click()
+    page.keyboard.press("Escape")
     page.keyboard.press("f")
     page.wait_for_function("document.fullscreenElement?.classList.contains('film')")
     page.evaluate("gan.say('The film says what is wrong.')")

@@ -99,7 +99,7 @@ Object.assign(gan, (() => {
       return ["model", "beside"].map((name) => query.get(name)).filter((name) => name && !gan.run(name) && !refused.has(name));
     };
     const fetchAll = async () => {
-      if (library.pending || document.getElementById("gan-live") || unknown().length) await list();
+      if (library.pending || library.problems.length || document.getElementById("gan-live") || unknown().length) await list();
       const missing = unknown().filter((name) => library.allow_hub && name.includes("/"));
       if (!missing.length) return;
       gan.say(`${missing.join(" and ")} is being fetched from the Hub, and shown when it is there.`);

@@ -25,6 +25,8 @@ let turning = false; // whether such an answer is still to come
 let watched = false; // what runs stands in the form
 let met = false; // whether the page knows by now what was here before it
 let seatless = false; // the button that had the keyboard's focus is hidden
+let onStage = null; // the card of the run that is shown
+let ownClass = null; // the class chosen for it, where the page's run has other ones
 let timer = 0;
 
 /* Who starts a training brings this, and so has the hands on it; it outlives the page where the browser lets it. */
@@ -90,12 +92,23 @@ const follow = gan.newest(async (signal) => {
   const { card, isNew } = key === null ? { card: null } : await gan.freshCard(key);
   if (status.key !== key) return; // another was started meanwhile, and is followed next
   if (isNew && [gan.state.model, gan.state.beside].includes(key)) gan.refresh(["card"]); // Replay shows it too
+  onStage = card;
+  document.documentElement.classList.toggle("other-classes", !card || !shared(card));
   stage.tell(status, card, running());
   if (card) await stage.show(card, { seed: gan.state.seed, class: chosenClass(card) }, signal);
 });
 
-/* The page's class, where this run has the same ones. */
-const chosenClass = (card) => (JSON.stringify(card.classes) === JSON.stringify(gan.run()?.classes) ? gan.state.class : null);
+/* The class on the stage: the page's where this run has the same ones, else one of its own. */
+const shared = (card) => JSON.stringify(card.classes) === JSON.stringify(gan.run()?.classes);
+const chosenClass = (card) => (shared(card) ? gan.state.class : ownClass < (card.classes?.length ?? 0) ? ownClass : null);
+
+/* A class by its number while Live is in front; again: mixed. */
+gan.liveClass = (digit) => {
+  if (digit >= (onStage?.classes?.length ?? 0)) return;
+  if (shared(onStage)) return gan.set({ class: gan.state.class === digit ? null : digit });
+  ownClass = ownClass === digit ? null : digit;
+  loop();
+};
 
 async function loop() {
   clearTimeout(timer);
@@ -183,7 +196,8 @@ function sayHint() {
   const limit = `It ends by itself after ${gan.duration(OFFERS.limit)}, and goes on when this page is closed.`;
   const why = recipe().why && !running() ? `${recipe().why[0].toUpperCase()}${recipe().why.slice(1)}. ` : "";
   const watching = running() && status.yours !== true;
-  part(".hint").textContent = watching ? "Another visitor has the hands on this training: you watch it." : knobs.hint() || why + limit;
+  const said = watching ? "Another visitor has the hands on this training: you watch it." : knobs.hint() || why + limit;
+  if (part(".hint").textContent !== said) part(".hint").textContent = said; // a status is read out again where it is written
 }
 
 /* What is turned counts at once while one's own training runs. */
@@ -253,15 +267,14 @@ async function deliver(all, beside) {
   let to = null; // where the first of these went
   for await (const [form, left] of gan.parcels.pack(all, unread)) {
     const told = await act(`pictures.json${to ? `?to=${to.pictures}` : ""}`, form);
-    if (!told && to) part(".drop span").textContent = "or drop others here"; // no more of these are on their way
+    if (!told && to) part(".sent").textContent = ""; // no more of these are on their way
     if (!told) return;
     own = to = told;
     picked = own.pictures;
     if (!recipe().pictures || (!hasClasses && recipe().conditional)) choose(CLASSLESS);
     else offerData();
-    if (left) part(".drop span").textContent = `${gan.number(own.count)} sent …`;
+    part(".sent").textContent = `${gan.number(own.count)} sent${left ? " …" : "."}`;
   }
-  if (to) part(".drop span").textContent = "or drop others here";
   if (to && beside) gan.say(`${beside === 1 ? "One picture" : `${gan.number(beside)} pictures`} in no class folder left out.`);
   if (unread.length) gan.say(`This browser cannot read “${unread[0]}”${unread.length > 1 ? ` and ${gan.number(unread.length - 1)} more` : ""}, left out: give PNG or JPEG files.`);
 }

@@ -56,16 +56,21 @@ Object.assign(gan, (() => {
       context.imageSmoothingEnabled = true;
       context.drawImage(field, left - cell / 2, top - cell / 2, cell * plane.side, cell * plane.side);
     }
-    const dot = (point, paint) => {
-      context.beginPath();
-      context.arc(...place(point), radius, 0, 2 * Math.PI);
-      context[paint]();
+    const ground = getComputedStyle(context.canvas).getPropertyValue("--body-background-fill");
+    const draw = (points, paint) => {
+      for (const [width, style, how] of [[3, ground, "stroke"], [1, ink, paint]]) { // the halo of all lies under all
+        Object.assign(context, { lineWidth: width, strokeStyle: style, fillStyle: style });
+        for (const point of points) {
+          context.beginPath();
+          context.arc(...place(point), radius, 0, 2 * Math.PI);
+          context[how]();
+        }
+      }
     };
-    context.strokeStyle = context.fillStyle = ink;
-    context.globalAlpha = 0.45;
-    for (const point of plane.real) dot(point, "stroke");
+    context.globalAlpha = 0.8;
+    draw(plane.real, "stroke");
     context.globalAlpha = 1;
-    for (const point of generated) dot(point, "fill");
+    draw(generated, "fill");
   }
 
   return { paintTiles, paintPlane };

@@ -34,7 +34,7 @@ from gan_demo.ui.library import Library
 from gan_demo.ui.uploads import Uploads
 
 ROOT = "/gradio_api/live"
-HEADER = "X-Gan-Live"  # every POST bears it: no page of another origin can send one. It holds the token
+HEADER = "X-Gan-Live"  # every POST bears it, with the token of who has the hands on a training
 TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
 MAX_BODY = 10_000
 MAX_SENT = 2**20  # bytes of pictures in one request

@@ -95,6 +95,7 @@ window.gan = (() => {
     }
     if (known.length) found.stops = fitting(found.stops, classes);
     if (found.beside === found.model && !awaited) found.beside = null; // a run beside itself
+    if (found.beside !== null && !awaited) found.pin = null; // a pin is for one film alone
     return found;
   }
 

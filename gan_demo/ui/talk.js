@@ -19,6 +19,7 @@
       const dialog = document.querySelector("dialog.help");
       const around = document.querySelector(".gradio-container");
       if (dialog.parentElement !== around) around.append(dialog); // out of the masthead, which a talk hides with all in it
+      dialog.querySelector(".keys-on").checked = keys.on;
       dialog.showModal();
       dialog.querySelector("h2").focus(); // read from the top, also where it is longer than the window
     },
@@ -49,6 +50,25 @@
   };
   const CLICKER = { PageUp: "back", PageDown: "forth" }; // a presenter's, and the page's own keys else
 
+  /* Whether letters and digits are keys: who dictates would press them unawares. It outlives the page where the browser
+     lets it. */
+  const keys = {
+    off: false,
+    get on() {
+      try {
+        return localStorage.getItem("gan-keys") !== "off";
+      } catch {
+        return !this.off;
+      }
+    },
+    set on(wanted) {
+      this.off = !wanted;
+      try {
+        localStorage.setItem("gan-keys", wanted ? "on" : "off");
+      } catch {}
+    },
+  };
+
   const FILM = ["play", "back", "forth", "first", "last"]; // keys that the page keeps where no film is in front
   const ONCE = ["play", "talk", "full", "help"]; // however long a key is held
 
@@ -74,6 +94,7 @@
   for (const kind of ["visibilitychange", "fullscreenchange"]) document.addEventListener(kind, keepAwake);
 
   function chooseClass(digit) {
+    if (gan.state.tab === "live") return gan.liveClass?.(digit);
     const classes = gan.run()?.classes;
     if (classes && digit < classes.length) gan.set({ class: gan.state.class === digit ? null : digit });
   }
@@ -81,10 +102,11 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target.matches('input[type="number"]')) event.target.blur(); // entered: the keys are the page's
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TYPING)) return;
-    const dialog = document.querySelector("dialog[open]"); // what is behind it hears no keys
-    if (dialog) return void (event.key === "?" && dialog.matches(".help") && dialog.close());
+    const dialog = document.querySelector("dialog[open], [role=dialog][aria-modal=true]"); // what is behind it hears no keys
+    if (dialog) return void (event.key === "?" && dialog.matches(".help") && keys.on && dialog.close());
     if (event.key === " " && event.target.closest('button, a, input:not([type="range"])')) return; // the control's own key
     if (/^(Arrow|Home|End)/.test(event.key) && event.target.closest('input, [role="application"]')) return;
+    if (!keys.on && event.key.length === 1 && event.key !== " ") return;
     if (/^[0-9]$/.test(event.key)) return event.repeat || chooseClass(Number(event.key));
     if (event.key === "Escape" && gan.state.talk && !document.fullscreenElement) return actions.talk();
     const presenting = gan.state.talk || document.fullscreenElement;
@@ -95,6 +117,7 @@
   });
 
   document.addEventListener("change", ({ target }) => {
+    if (target.matches(".help .keys-on")) keys.on = target.checked;
     if (target.matches("select") && !target.matches(":focus-visible")) target.blur(); // chosen by pointer: the keys are the page's
   });
 
