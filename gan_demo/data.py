@@ -15,6 +15,7 @@ from gan_demo.errors import GanDemoError
 from gan_demo.pictures import SUFFIXES, Images, files_under, is_wanted, read_pictures, reason, resize, room
 from gan_demo.recipe import Recipe
 
+DOWNLOAD_SECONDS = 1800  # after which another process's download is waited for no longer
 DEFAULT = Path("data")  # the one data folder that is made where it is missing: another may be a slip of the hand
 UNREAD = (".heic", ".heif", ".avif", ".jxl", ".dng", ".zip")  # what a person may take for a folder of pictures
 
@@ -181,16 +182,20 @@ def _torchvision(dataset: Dataset, path: Path, recipe: Recipe, download: bool, t
 
 @contextmanager
 def _one_download(path: Path, dataset: Dataset) -> Iterator[None]:
-    """A data set is downloaded by one process at a time: the next one waits, and finds it there."""
-    from huggingface_hub.utils import WeakFileLock
+    """A data set is downloaded by one process at a time: the next one waits, and finds it there.
 
+    Where the folder cannot be locked it goes on without; what else is wrong there, torchvision says.
+    """
     lock = path / f".{dataset.torchvision}.lock"
     with ExitStack() as held:
-        try:
-            held.enter_context(WeakFileLock(lock, timeout=0.5))
-        except TimeoutError:
-            print(f"another process downloads {dataset.title} into {path}: waiting for it", file=sys.stderr)
-            held.enter_context(WeakFileLock(lock))
+        with suppress(ImportError, TypeError, OSError):
+            from huggingface_hub.utils import WeakFileLock
+
+            try:
+                held.enter_context(WeakFileLock(lock, timeout=0.5))
+            except TimeoutError:
+                print(f"another process downloads {dataset.title} into {path}: waiting for it", file=sys.stderr)
+                held.enter_context(WeakFileLock(lock, timeout=DOWNLOAD_SECONDS))
         try:
             yield
         finally:

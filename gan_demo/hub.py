@@ -111,13 +111,13 @@ def _commit(api: "HfApi", repo_id: str, before: "ModelInfo", run: Run) -> str:
     return str(done.oid)
 
 
-def last_snapshot(api: "HfApi", repo_id: str, before: "ModelInfo") -> str:
-    """The sha256 of the last snapshot that a repository lists; "" where it lists none."""
-    with suppress(ValueError, KeyError, TypeError, IndexError):  # whatever a stranger wrote there
+def last_snapshots(api: "HfApi", repo_id: str, before: "ModelInfo") -> set[str]:
+    """The sha256 of the last two snapshots that a repository lists: the last of a stopped run goes when it goes on."""
+    with suppress(ValueError, KeyError, TypeError):  # whatever a stranger wrote there
         if INDEX in names_of(before):
             index = Path(api.hf_hub_download(repo_id, INDEX, revision=before.sha)).read_text()
-            return str(json.loads(index)["snapshots"][-1]["sha256"])
-    return ""
+            return {str(entry["sha256"]) for entry in json.loads(index)["snapshots"][-2:]}
+    return set()
 
 
 def _tag(api: "HfApi", repo_id: str, commit: str, run: Run) -> str | None:

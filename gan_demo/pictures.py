@@ -250,12 +250,14 @@ def room(count: int, channels: int, size: int) -> np.ndarray:
 
     Each of torchrun's processes on it holds all of them.
     """
-    copies = os.environ.get("LOCAL_WORLD_SIZE", "")
-    need, there = count * size * size * channels * int(copies if copies.isdecimal() else 1), memory()
+    said = os.environ.get("LOCAL_WORLD_SIZE", "")
+    copies = int(said) if said.isdecimal() and len(said) < 7 else 1
+    need, there = count * size * size * channels * copies, memory()
     if there and need > there // 2:  # the networks want some, too
+        each = f" in {copies} processes" if copies > 1 else ""
         raise GanDemoError(
-            f"{count:,} pictures of {size}x{size} take {need / 2**30:.1f} GiB, more than half of this machine's memory "
-            f"({there / 2**30:.1f} GiB): choose a smaller --image-size, or give fewer pictures with --data"
+            f"{count:,} pictures of {size}x{size} take {need / 2**30:.1f} GiB{each}, more than half of this machine's "
+            f"memory ({there / 2**30:.1f} GiB): choose a smaller --image-size, or give fewer pictures with --data"
         )
     return np.empty((count, channels, size, size), np.uint8)
 

@@ -146,7 +146,7 @@ class SnapshotPusher:
                 before = self._api.model_info(self.repo_id)
                 listed = (f"snapshots/{entry['file']}" for entry in entries)  # one that is lost here stays there
                 known = {entry["sha256"] for entry in entries}
-                goes_on = hub.last_snapshot(self._api, self.repo_id, before) in known
+                goes_on = known & hub.last_snapshots(self._api, self.repo_id, before)
                 ours = [*listed, *contents, *(naming.files_of(Run(self._folder)) if goes_on else [])]
                 deletions = [CommitOperationDelete(name) for name in naming.stale(before, ours)]
             self._api.preupload_lfs_files(self.repo_id, additions, free_memory=False)  # what takes long

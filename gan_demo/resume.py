@@ -61,8 +61,12 @@ def read(trainer: "Trainer", run: Run) -> None:
         raise GanDemoError(
             f"{path} does not fit this run ({type(error).__name__}): train anew into another --out"
         ) from None
-    if state.get("images", trainer.real.digest) != trainer.real.digest:
-        raise GanDemoError(f"{run.path} was trained on other pictures than these: give the same --data as before")
+    if trainer.world.first and state.get("images", trainer.real.digest) != trainer.real.digest:
+        print(
+            f"{run.path} was trained on other pictures than these, or another machine or library has read them: "
+            "it goes on with these, not exactly as it would have",
+            file=sys.stderr,
+        )
     if trainer.step > trainer.options.length:
         raise GanDemoError(f"{run.path} is at step {trainer.step:,} already: give --steps {trainer.step} or more")
     if trainer.world.first:

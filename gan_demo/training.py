@@ -206,9 +206,10 @@ class Trainer:
     def _stopping(self) -> bool:
         if self.world.size == 1:
             return bool(self.stopped_by)
-        if self.step % self.ask_every == 0 and self.world.any(bool(self.stopped_by)):
-            self.stopped_by = self.stopped_by or "another process"
-        return bool(self.stopped_by) and self.step % self.ask_every == 0
+        if self.step % self.ask_every or not self.world.any(bool(self.stopped_by)):
+            return False  # also where a signal came since: who left the loop alone would wait for the others
+        self.stopped_by = self.stopped_by or "another process"
+        return True
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -124,6 +124,18 @@ def test_a_snapshot_that_is_lost_here_stays_there(run, double):
     assert double.repos["me/digits"].commits[-1].changed == ["history.csv"]
 
 
+def test_a_stopped_training_that_goes_on_keeps_what_its_push_brought(run, double):
+    push(run, double)  # its last snapshot is that of the stop
+    before = set(double.repos["me/digits"].commits[-1].files)
+    run.drop(run.steps[-1:])
+    pusher = SnapshotPusher("me/digits", endpoint=double.url)
+    pusher(run)
+    wait_until(lambda: len(double.repos["me/digits"].commits) == 3)
+    pusher.close()
+    gone = before - set(double.repos["me/digits"].commits[-1].files)
+    assert gone == {"snapshots/step-00018750.safetensors", "samples/step-00018750.png"}
+
+
 def test_a_new_trainings_snapshots_stand_beside_nothing_of_an_older_run(run, double):
     push(run, double)
     (run.path / "metrics.json").unlink()  # its discriminator and model are there, as of every training

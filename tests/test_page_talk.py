@@ -115,6 +115,18 @@ def test_keys_are_the_pages_again_once_a_control_was_used_by_pointer(app, visit)
     expect(page.locator("#walk-film .frame")).to_have_text("100 %")
 
 
+def test_a_contrast_theme_shows_what_is_pressed(app, visit):
+    page = visit(app, forced_colors="active").open().page
+    page.locator("#film .pin").click()
+    looks = [page.locator(f"#film {button}").evaluate(GROUND) for button in ('.pin[aria-pressed="true"]', ".ends")]
+    assert looks[0] != looks[1]
+    assert page.locator("#film .playhead").evaluate(GROUND) == page.evaluate(INK)
+
+
+GROUND = "one => getComputedStyle(one).backgroundColor"
+INK = "getComputedStyle(document.body).color"  # CanvasText, in such a theme
+
+
 def test_help_lists_the_keys_and_f_fills_the_screen(far_app, visit):
     visitor = visit(far_app).open()
     page = visitor.page

@@ -92,6 +92,7 @@ const follow = gan.newest(async (signal) => {
   const { card, isNew } = key === null ? { card: null } : await gan.freshCard(key);
   if (status.key !== key) return; // another was started meanwhile, and is followed next
   if (isNew && [gan.state.model, gan.state.beside].includes(key)) gan.refresh(["card"]); // Replay shows it too
+  if (card?.key !== onStage?.key) ownClass = null; // another's classes
   onStage = card;
   document.documentElement.classList.toggle("other-classes", !card || !shared(card));
   stage.tell(status, card, running());

@@ -47,8 +47,12 @@ STYLES = (
     "live.css",
     "waiting.css",
     "talk.css",
+    "contrast.css",
 )
 TABS = {"replay": replay, "generate": generate, "walk": walk, "live": live_tab}
+QUEUE_SECONDS = (
+    0.05  # between two looks at who waits for a named endpoint: Gradio's thousand a second take 8% of a core
+)
 TITLE = "GAN, replayed"
 WHAT = "Watch two networks learn to draw"
 
@@ -141,6 +145,7 @@ def serve(library: Library, live: Live | None, host: str, port: int | None, shar
     except OSError as error:
         where = f"port {port}" if port else "any port from 7860 on"
         raise GanDemoError(f"{host} cannot be served at {where} ({error}): choose another with --port") from None
+    page._queue.sleep_when_free = QUEUE_SECONDS
     threading.Thread(target=library.warm_up, daemon=True).start()
     page.block_thread()
 

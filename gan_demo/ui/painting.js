@@ -57,20 +57,19 @@ Object.assign(gan, (() => {
       context.drawImage(field, left - cell / 2, top - cell / 2, cell * plane.side, cell * plane.side);
     }
     const ground = getComputedStyle(context.canvas).getPropertyValue("--body-background-fill");
-    const draw = (points, paint) => {
-      for (const [width, style, how] of [[3, ground, "stroke"], [1, ink, paint]]) { // the halo of all lies under all
-        Object.assign(context, { lineWidth: width, strokeStyle: style, fillStyle: style });
-        for (const point of points) {
-          context.beginPath();
-          context.arc(...place(point), radius, 0, 2 * Math.PI);
-          context[how]();
-        }
+    const draw = (points, style, lineWidth, paint) => {
+      Object.assign(context, { lineWidth, strokeStyle: style, fillStyle: style });
+      for (const point of points) {
+        context.beginPath();
+        context.arc(...place(point), radius, 0, 2 * Math.PI);
+        context[paint]();
       }
     };
+    draw([...plane.real, ...generated], ground, 3, "stroke"); // the halo of all lies under all
     context.globalAlpha = 0.8;
-    draw(plane.real, "stroke");
+    draw(plane.real, ink, 1, "stroke");
     context.globalAlpha = 1;
-    draw(generated, "fill");
+    draw(generated, ink, 1, "fill");
   }
 
   return { paintTiles, paintPlane };
