@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from gan_demo.arguments import Parser, between, given
+import gan_demo.needed  # noqa: F401 (it ends the program where the packages are missing)
+from gan_demo.arguments import Parser, between, given, path
 from gan_demo.errors import GanDemoError
 from gan_demo.hub import ENDING
 from gan_demo.live import Live
@@ -59,7 +60,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="PATH",
         help="data folder of a training on the page (default: %(default)s)",
     )
-    add("--out", type=given, default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
+    add("--out", type=path, default="runs", metavar="DIR", help="where its run folder goes (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.host = options.host.strip("[]")  # of an IPv6 address, as a browser wants it
     alone = is_loopback(options.host) and not (on_a_space or options.share)
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     if live:
         end_with(live)
     try:
-        library = Library(options.runs or default_sources(), options.allow_hub)
+        library = Library(map(os.path.expanduser, options.runs or default_sources()), options.allow_hub)
 
         from gan_demo.ui.page import serve  # after the runs: a wrong source is told before seconds of import
 

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+import gan_demo.needed  # noqa: F401 (it ends the program where the packages are missing)
 from gan_demo import recipes
 from gan_demo.arguments import Parser, between, fraction, given, path, positive
 from gan_demo.config import IMAGE_SIZES

@@ -57,7 +57,7 @@ def illustrate(run: Run, metrics: dict[str, Any] | None) -> None:
     frames = []
     for path in filter(Path.exists, samples):
         # A damaged one is left out; one at a time, for a process may have few files open.
-        with suppress(OSError), Image.open(path) as frame:
+        with suppress(OSError, SyntaxError, ValueError), Image.open(path) as frame:  # what Pillow raises for such
             frame.thumbnail((MAX_FRAME, MAX_FRAME))
             frames.append(frame.copy())
     if frames:
@@ -176,7 +176,7 @@ def _load(lines: str) -> dict[str, Any] | None:
         return None
     try:
         loaded = yaml.safe_load(lines) or {}
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter of a date that is none
         return None
     return loaded if isinstance(loaded, dict) else None
 

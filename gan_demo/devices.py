@@ -53,11 +53,13 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def describe(device: torch.device, processes: int = 1) -> str:
-    """The device in words, such as "cpu, 2 threads, AMD EPYC" or "NVIDIA H100, in 2 processes"."""
+    """The device in words: "cpu, 2 threads, AMD EPYC", or "NVIDIA H100, in 16 processes on 2 machines"."""
     words = [torch.cuda.get_device_name(device) if device.type == "cuda" else device.type]
     if device.type == "cpu":
         threads = torch.get_num_threads()
         words += [f"{threads} thread{'s' * (threads > 1)}", cpu().get("model name", platform.processor())]
     if processes > 1:
-        words.append(f"in {processes} processes")
+        here = os.environ.get("LOCAL_WORLD_SIZE", "")
+        machines = processes // int(here) if here.isdecimal() and 0 < int(here) < processes else 1
+        words.append(f"in {processes} processes" + (f" on {machines} machines" if machines > 1 else ""))
     return ", ".join(filter(None, words))

@@ -26,19 +26,23 @@ def python_with(*requirements: str) -> Path:
     place = Path(sys.prefix) if sys.prefix != sys.base_prefix else ROOT / ".venv"
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     packages = b"".join((ROOT / name).read_bytes() for name in requirements)
-    # Of this Python: where the system's is a newer one, .venv's is too, and looks for its packages elsewhere.
+    # Of this Python: where the system's is a newer one, .venv's may be too, and looks for its packages elsewhere.
     wanted = hashlib.sha256(repr(sys.version_info[:2]).encode() + packages).hexdigest()[:16]
     stamp = place / f".gan-demo-{wanted}"
-    if not (stamp.exists() and python.exists()):  # a link whose Python was removed is none
+    works = _works(python)
+    if not (works and stamp.exists()):
         try:
-            if not python.exists():
+            if not works:
                 print(f"making a virtual environment in {place}", file=sys.stderr)
-                venv.create(place, with_pip=True, clear=True)
+                venv.create(place.resolve(), with_pip=True, clear=True, symlinks=os.name != "nt")
             elif not _has_pip(python):  # broken off between its interpreter and its pip, or a person's own made without
                 subprocess.run([python, "-m", "ensurepip"], check=True)
             arguments = [part for name in requirements for part in ("-r", str(ROOT / name))]
             print(f"installing {', '.join(requirements)}: some minutes, the first time", file=sys.stderr)
             subprocess.run([python, "-m", "pip", "install", *arguments], check=True)
+        except ValueError as error:  # venv's, of a path that it cannot use
+            print(f"{place} cannot be made ({error}): move this folder to another path", file=sys.stderr)
+            sys.exit(2)
         except (OSError, subprocess.CalledProcessError) as error:
             print(
                 f"the packages could not be installed into {place} ({error}): check the network and the space on the "
@@ -51,6 +55,14 @@ def python_with(*requirements: str) -> Path:
             sys.exit(130)
         stamp.touch()
     return python
+
+
+def _works(python: Path) -> bool:
+    """Whether it is there and starts: the Python that it was made of may have been removed, or be a newer one."""
+    try:
+        return python.exists() and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
 
 
 def _has_pip(python: Path) -> bool:

@@ -97,7 +97,7 @@ class Player:
 
     @property
     def bytes(self) -> int:
-        """What it takes of memory at most: all its snapshots, the networks that paint, the discriminator."""
+        """What it takes of memory, about: all its snapshots, the networks that paint, the discriminator."""
         networks = [self._generator] * self._replicas + ([self._discriminator] if self._discriminator else [])
         numbers = sum(weights.numel() for network in networks for weights in network.parameters())
         return sum(snapshot.bytes for snapshot in self.run.snapshots) + 4 * numbers

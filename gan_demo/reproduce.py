@@ -61,8 +61,7 @@ def command(run: Run) -> str:
     ran, device = config.as_recipe(), config.device.split(MOVED)[0]
     threads = re.match(r"cpu, (\d+) thread", device)  # sums are rounded by how they are split
     words = [f"OMP_NUM_THREADS={threads[1]}"] if threads else []
-    processes = re.search(r"in (\d+) processes", device)
-    words += ["torchrun", "--nproc-per-node", processes[1]] if processes else ["python"]
+    words += _launcher(device)
     words += ["train.py", config.recipe]
     if recipe is not None and (option := recipe.option_of(ran)):
         words += ["--with", option]
@@ -79,6 +78,16 @@ def command(run: Run) -> str:
     if recipe is not None and config.dataset != recipe.dataset:
         words += ["--dataset", config.dataset] if config.dataset in DATASETS else ["--data", "PICTURES"]
     return shlex.join(words)
+
+
+def _launcher(device: str) -> list[str]:
+    """What starts the program in as many processes as that device says."""
+    said = re.search(r"in (\d+) processes(?: on (\d+) machines)?", device)
+    if said is None:
+        return ["python"]
+    machines = int(said[2] or 1)
+    together = ["--nnodes", str(machines), "--rdzv-backend", "c10d", "--rdzv-endpoint", "HOST:29500"]
+    return ["torchrun", *(together if machines > 1 else []), "--nproc-per-node", str(int(said[1]) // machines)]
 
 
 def changed(run: Run) -> str:

@@ -256,7 +256,9 @@ class Run:
         Raises GanDemoError where it is not there or damaged.
         """
         self.need([step])
-        snapshot = next(entry for entry in self.snapshots if entry.step == step)
+        snapshot = next((entry for entry in self.snapshots if entry.step == step), None)
+        if snapshot is None:
+            raise GanDemoError(f"{self.label} has no snapshot of step {step}: choose one of its steps")
         name = f"snapshots/{snapshot.file}"
         where, data = f"{self.label}/{name}", self.read_bytes(name)
         if hashlib.sha256(data).hexdigest() != snapshot.sha256:

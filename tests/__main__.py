@@ -19,7 +19,17 @@ def has_browser() -> bool:
 if __name__ == "__main__":
     python = install.python_with("requirements.txt", "tests/requirements.txt")
     if not has_browser():
-        subprocess.run([python, "-m", "playwright", "install", "chromium"], check=True)
+        try:
+            subprocess.run([python, "-m", "playwright", "install", "chromium"], check=True)
+        except subprocess.CalledProcessError as error:
+            print(
+                f"the browser could not be fetched (status {error.returncode}): check the network, or name one that is "
+                "here with GAN_DEMO_BROWSER",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+        except KeyboardInterrupt:
+            sys.exit(130)
     # A file at a time to either of two processes, the longest first: a browser's test waits half of its time.
     sharing = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
     sys.exit(install.run(python, "-m", "pytest", *sharing, *sys.argv[1:]))

@@ -123,6 +123,8 @@ def installing(monkeypatch, tmp_path) -> list[str]:
             (place / name).touch()
 
     def run(command: list, **_: object) -> subprocess.CompletedProcess:
+        if command[1] == "-c":  # does it start?
+            return subprocess.CompletedProcess(command, int(Path(command[0]).read_text() == "broken"))
         done.append(" ".join(command[2:4]))
         return subprocess.CompletedProcess(command, 0)
 
@@ -148,6 +150,29 @@ def test_packages_are_installed_once_for_a_python_and_anew_for_another_or_where_
     python.symlink_to("removed")
     install.python_with("requirements.txt")
     assert installing == ["venv", "pip install"] and not python.is_symlink()
+    installing.clear()
+    python.write_text("broken")  # by an upgrade of the Python that it was made of
+    install.python_with("requirements.txt")
+    assert installing == ["venv", "pip install"]
+
+
+def test_the_virtual_environment_is_a_link_to_its_python_and_may_lie_on_another_disk(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / ".venv").symlink_to(tmp_path / "disk")
+    (tmp_path / "none.txt").write_text("")
+    make = "from gan_demo import install; install.ROOT = install.Path(%r); install.python_with('none.txt')"
+    base = Path(sys.base_prefix) / "bin" / "python3"
+    subprocess.run([base, "-c", make % str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    assert (tmp_path / "disk" / "bin" / "python").is_symlink()
+
+
+@pytest.mark.parametrize("program", ["app.py", "train.py"])
+def test_a_python_without_the_packages_is_told_where_they_are(program):
+    done = subprocess.run(
+        [sys.executable, "-S", program, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and done.stderr.startswith("the packages are not in this Python: use that of .venv")
+    assert done.stderr.count("\n") == 1 and not done.stdout
 
 
 def test_packages_that_cannot_be_installed_are_one_line_and_tried_again(installing, monkeypatch, capsys):
@@ -158,6 +183,7 @@ def test_packages_that_cannot_be_installed_are_one_line_and_tried_again(installi
     def fail(command: list, **_: object) -> None:
         raise subprocess.CalledProcessError(1, command)
 
+    monkeypatch.setattr(install, "_works", lambda _: True)
     monkeypatch.setattr(install, "_has_pip", lambda _: True)
     monkeypatch.setattr(subprocess, "run", fail)
     before = set(python.parent.parent.iterdir())

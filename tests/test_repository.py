@@ -18,7 +18,8 @@ from gan_demo import card, data, judge, recipes
 from gan_demo.run import Run
 
 FLOORS = {
-    "errors": 0, "install": 0, "arguments": 0, "machine": 0, "lock": 1, "files": 1, "datasets": 1, "pictures": 1,
+    "errors": 0, "install": 0, "needed": 0, "arguments": 0, "machine": 0,
+    "lock": 1, "files": 1, "datasets": 1, "pictures": 1,
     "recipe": 1, "recipes": 1, "latents": 1, "weights": 1, "film": 1, "wire": 1, "illustrations": 1, "points": 1,
     "control": 2, "networks": 2, "losses": 2, "augment": 2, "capture": 2, "data": 2, "ema": 2, "parallel": 2,
     "devices": 2, "config": 2, "run": 3, "naming": 3, "gan": 3, "batches": 3, "inference": 3, "cost": 3,
