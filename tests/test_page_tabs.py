@@ -101,8 +101,8 @@ def test_the_grid_is_saved_as_it_stands(app, visit, players):
     assert np.array_equal(got, np.block([[images[0], images[1]], [images[2], images[3]]]))
 
 
-def test_a_conditional_run_offers_its_classes_in_pictures(served, visit, players):
-    visitor = visit(served).open(wait=GENERATE, model="b-classes", seed=6, tab="generate")
+def test_a_conditional_run_offers_its_classes_in_pictures(far_app, visit, players):
+    visitor = visit(far_app).open(wait=GENERATE, model="b-classes", seed=6, tab="generate")
     chips = visitor.page.locator(".chip")
     expect(chips).to_have_text(["mixed", *DIGITS])
     visitor.sees(players["b-classes"].generate([6], [8]), ".chip[data-index='8'] canvas")
@@ -125,8 +125,8 @@ def test_one_row_a_class(far_app, visit, players):
     assert visitor.state("class") == 4
 
 
-def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(served, visit, players):
-    visitor = visit(served).open(wait=WALK, model="a-plain", seed=3, tab="walk")
+def test_a_walk_is_scrubbed_from_a_to_b_without_a_request(far_app, visit, players):
+    visitor = visit(far_app).open(wait=WALK, model="a-plain", seed=3, tab="walk")
     visitor.page.get_by_label("Seed of stop B").fill("44")
     visitor.page.get_by_label("Seed of stop B").press("Enter")
     way = players["a-plain"].interpolate(3, 44, 60)
@@ -210,8 +210,8 @@ def test_a_walk_is_replayed_through_training(app, visit, players):
     visitor.sees(players["a-plain"].interpolate(3, 4, 60, step=0)[20:21], f"{WALK} .current canvas")
 
 
-def test_the_pad_follows_the_pointer_and_the_arrow_keys(served, visit, players):
-    visitor = visit(served).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2,5:5,6:6")
+def test_the_pad_follows_the_pointer_and_the_arrow_keys(far_app, visit, players):
+    visitor = visit(far_app).open(wait=PAD, model="b-classes", seed=3, tab="walk", pad=1, stops="9:8,4:1,7:2,5:5,6:6")
     pad = visitor.page.locator(".pad canvas")
     images = players["b-classes"].pad([(3, 3), (9, 8), (4, 1), (7, 2)], 12)
     box = pad.bounding_box()

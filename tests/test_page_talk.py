@@ -15,8 +15,8 @@ TABS = {
 }
 
 
-def test_keys_move_the_film_and_choose(served, visit, players):
-    visitor = visit(served).open(model="b-classes", seed=4)
+def test_keys_move_the_film_and_choose(far_app, visit, players):
+    visitor = visit(far_app).open(model="b-classes", seed=4)
     page = visitor.page
     film = players["b-classes"].film(range(4, 20))
     page.keyboard.press("Home")
@@ -73,8 +73,8 @@ def test_keys_rest_while_a_person_types(app, visit):
     assert visitor.state("class") is None
 
 
-def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, players):
-    visitor = visit(served).open(model="a-plain", seed=4)
+def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(far_app, visit, players):
+    visitor = visit(far_app).open(model="a-plain", seed=4)
     page = visitor.page
     page.keyboard.press("p")
     expect(page).to_have_url(re.compile("talk=1"))
@@ -89,7 +89,7 @@ def test_talk_mode_leaves_the_stage_alone_and_is_in_the_link(served, visit, play
     visitor.sees(players["a-plain"].film(range(4, 20))[0])
     page.keyboard.press("Escape")
     expect(page.locator("#seed")).to_be_visible()
-    linked = visit(served).open(model="a-plain", talk=1)
+    linked = visit(far_app).open(model="a-plain", talk=1)
     expect(linked.page.locator("#seed")).to_be_hidden()
     linked.page.keyboard.press("PageUp")  # a presenter's clicker
     expect(linked.page).to_have_url(re.compile(f"step={STEPS[-2]}"))
