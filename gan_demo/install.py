@@ -39,7 +39,7 @@ def python_with(*requirements: str) -> Path:
                 subprocess.run([python, "-m", "ensurepip"], check=True)
             arguments = [part for name in requirements for part in ("-r", str(ROOT / name))]
             print(f"installing {', '.join(requirements)}: some minutes, the first time", file=sys.stderr)
-            subprocess.run([python, "-m", "pip", "install", *arguments], check=True)
+            _install(python, arguments)
         except ValueError as error:  # venv's, of a path that it cannot use
             print(f"{place} cannot be made ({error}): move this folder to another path", file=sys.stderr)
             sys.exit(2)
@@ -67,6 +67,14 @@ def _works(python: Path) -> bool:
 
 def _has_pip(python: Path) -> bool:
     return subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0
+
+
+def _install(python: Path, arguments: list[str]) -> None:
+    """By uv, which unpacks with all cores: half a minute instead of two and a half; by pip where uv does not do it."""
+    pip, uv = [python, "-m", "pip", "install"], [python, "-m", "uv", "pip", "install", "--python", python]
+    has_uv = subprocess.run([*pip, "--quiet", "uv"], capture_output=True, check=False).returncode == 0
+    if not has_uv or subprocess.run([*uv, *arguments], check=False).returncode:
+        subprocess.run([*pip, *arguments], check=True)
 
 
 def run(python: Path, *arguments: str) -> int:

@@ -138,22 +138,34 @@ def installing(monkeypatch, tmp_path) -> list[str]:
 
 def test_packages_are_installed_once_for_a_python_and_anew_for_another_or_where_it_is_gone(installing, monkeypatch):
     python = install.python_with("requirements.txt")
-    assert installing == ["venv", "pip install"] and python.is_relative_to(install.ROOT / ".venv")
+    assert installing == ["venv", "pip install", "uv pip"] and python.is_relative_to(install.ROOT / ".venv")
     installing.clear()
     assert install.python_with("requirements.txt") == python and not installing
     with monkeypatch.context() as grown:
         grown.setattr(sys, "version_info", (3, 99, 0))
         install.python_with("requirements.txt")
-        assert installing == ["pip --version", "pip install"]
+        assert installing == ["pip --version", "pip install", "uv pip"]
     installing.clear()
     python.unlink()
     python.symlink_to("removed")
     install.python_with("requirements.txt")
-    assert installing == ["venv", "pip install"] and not python.is_symlink()
+    assert installing == ["venv", "pip install", "uv pip"] and not python.is_symlink()
     installing.clear()
     python.write_text("broken")  # by an upgrade of the Python that it was made of
     install.python_with("requirements.txt")
-    assert installing == ["venv", "pip install"]
+    assert installing == ["venv", "pip install", "uv pip"]
+
+
+def test_where_uv_cannot_install_pip_does(installing, monkeypatch):
+    note = subprocess.run
+
+    def run(command: list, **options: object) -> subprocess.CompletedProcess:
+        done = note(command, **options)
+        return subprocess.CompletedProcess(command, 2) if command[2] == "uv" else done
+
+    monkeypatch.setattr(subprocess, "run", run)
+    install.python_with("requirements.txt")
+    assert installing == ["venv", "pip install", "uv pip", "pip install"]
 
 
 def test_the_virtual_environment_is_a_link_to_its_python_and_may_lie_on_another_disk(tmp_path):
@@ -162,7 +174,8 @@ def test_the_virtual_environment_is_a_link_to_its_python_and_may_lie_on_another_
     (tmp_path / "none.txt").write_text("")
     make = "from gan_demo import install; install.ROOT = install.Path(%r); install.python_with('none.txt')"
     base = Path(sys.base_prefix) / "bin" / "python3"
-    subprocess.run([base, "-c", make % str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+    offline = {**os.environ, "PIP_NO_INDEX": "1"}
+    subprocess.run([base, "-c", make % str(tmp_path)], cwd=ROOT, env=offline, check=True, capture_output=True)
     assert (tmp_path / "disk" / "bin" / "python").is_symlink()
 
 
