@@ -71,7 +71,8 @@ def _has_pip(python: Path) -> bool:
 
 def _install(python: Path, arguments: list[str]) -> None:
     """By uv, which unpacks with all cores: half a minute instead of two and a half; by pip where uv does not do it."""
-    pip, uv = [python, "-m", "pip", "install"], [python, "-m", "uv", "pip", "install", "--python", python]
+    name = str(python)
+    pip, uv = [name, "-m", "pip", "install"], [name, "-m", "uv", "pip", "install", "--python", name]
     has_uv = subprocess.run([*pip, "--quiet", "uv"], capture_output=True, check=False).returncode == 0
     if not has_uv or subprocess.run([*uv, *arguments], check=False).returncode:
         subprocess.run([*pip, *arguments], check=True)

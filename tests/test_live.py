@@ -117,7 +117,7 @@ def stands_still(stage) -> bool:
 
 
 def rests(stage: Live) -> bool:
-    """Whether its process sleeps for a second; one that trains, and only waits for a core, would be seen ready to run."""
+    """Whether its process sleeps for a second: one that trains, and only waits for a core, is ready to run."""
     stat = Path(f"/proc/{stage.job.process.pid}/stat")
     for _ in range(20 if stat.exists() else 0):
         if stat.read_text().rpartition(")")[2].split()[0] != "S":
@@ -158,7 +158,7 @@ def test_a_live_training_is_paused_turned_stopped_resumed_and_killed(stage, monk
     stage.turn((1e-4, 3e-4), 2)
     wait_until(lambda: rows(stage)[-1]["k"] == 2)
     stage.pause()
-    wait_until(lambda: has_saved(stage) and rests(stage) and stands_still(stage), 120)
+    wait_until(lambda: has_saved(stage) and rests(stage) and stands_still(stage))
     before, seconds = rows(stage), stage.seconds()
     assert stands_still(stage) and (rows(stage), stage.seconds()) == (before, seconds)
     stage.go_on()
