@@ -1,6 +1,5 @@
 """What a speaker would lose: a training that starts on a button, obeys while it runs, and ends without a loss."""
 
-import json
 import math
 import os
 import signal
@@ -10,21 +9,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import DATA, fit, small, stop_at
 from waiting import wait_until
 
-from gan_demo import control, data, live, open_run, points, recipes, reproduce, training
+from gan_demo import control, live, recipes, reproduce, training
 from gan_demo.control import Control
 from gan_demo.data import is_of_its_own
 from gan_demo.errors import GanDemoError
 from gan_demo.live import Job, Live, Wish
 from gan_demo.run import Run
 from gan_demo.ui import uploads
-from gan_demo.ui.library import Library
-from gan_demo.ui.pictures import FILES
-from gan_demo.ui.query import Query
 from gan_demo.ui.uploads import Uploads
 
 PERCEPTRON = recipes.get("mlp-mnist")
@@ -326,24 +321,6 @@ def test_a_steered_training_shows_something_new_at_least_so_often(mnist, tmp_pat
     steered, alone = (Run(tmp_path / name) for name in ("steered", "alone"))
     assert [row["step"] for row in steered.read_history()] == steered.steps[1:] == [1, 2, 3, 4, 5, 6]
     assert ([row["step"] for row in alone.read_history()], alone.steps) == ([3, 6], [0, 6])
-
-
-def test_the_toy_s_points_come_to_the_ring(tmp_path):
-    recipe = recipes.get("toy-ring")
-    fit(recipe, data.load(recipe, tmp_path)[0], tmp_path / "run", length=600, snapshots=2)
-    player = open_run(tmp_path / "run")
-    apart = [np.abs(np.hypot(*points.read(player.generate(range(200), step=step)).T) - 0.8) for step in (0, 600)]
-    assert apart[0].mean() > 0.5 and apart[1].mean() < 0.15
-    library = Library([str(tmp_path / "run")])
-    plane = json.loads(FILES["field.json"](library, "run", Query({"seed": "5"})))
-    assert len(plane["field"]) == plane["side"] ** 2 and 0 <= min(plane["field"]) < max(plane["field"]) <= 1
-    assert np.abs(plane["generated"] - points.read(player.generate(range(5, 261)))).max() < 1e-3
-
-
-def test_a_picture_of_a_dot_holds_its_point():
-    for shape in points.SHAPES.values():
-        where = shape(500)
-        assert np.abs(points.read(points.draw(where, 32)) - where).max() < 0.02
 
 
 def test_no_name_of_a_picture_leads_out_of_its_folder_and_no_crowd_gets_in(tmp_path, monkeypatch):
